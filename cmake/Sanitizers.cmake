@@ -1,0 +1,8 @@
+# CASTORE_SANITIZE=address,undefined | thread instruments every target, the fuzz targets included.
+if(CASTORE_SANITIZE)
+  add_compile_options(-fsanitize=${CASTORE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CASTORE_SANITIZE})
+  if(CASTORE_SANITIZE MATCHES "thread")
+    add_compile_definitions(CASTORE_TSAN=1)
+  endif()
+endif()

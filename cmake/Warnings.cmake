@@ -1,0 +1,8 @@
+# Warnings for our own targets only; a packager's newer compiler must not break the build, so they
+# become errors in the presets alone.
+add_library(castore_warnings INTERFACE)
+target_compile_options(castore_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor>)
+if(CASTORE_WERROR)
+  target_compile_options(castore_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "store/services.h"
+
+namespace castore::backends {
+
+inline constexpr uint32_t kLocalFormatVersion = 1;
+
+// Blobs up to this size live in the database, larger ones in files of their own.
+inline constexpr uint64_t kInlineBlobBytesMax = 256 * 1024;
+
+struct LocalStoreFacts {
+  std::string folder;
+  uint32_t format_version = 0;
+  uint64_t database_bytes = 0;      // on disk
+  uint64_t database_bytes_max = 0;  // the size of the mapping
+  uint64_t small_blobs = 0;
+  uint64_t large_blobs = 0;
+  uint64_t directories = 0;
+  uint64_t path_infos = 0;
+  uint64_t disk_bytes_free = 0;
+};
+
+enum class OpenMode {
+  kCreate,    // make the store when the folder is missing or empty
+  kExisting,  // kNotFound when there is none
+};
+
+// A store in a folder on a local disk: one LMDB database for directories, path infos, small blobs
+// and the index of all blobs, and read-only files for large blobs. docs/formats/local-store.md has
+// the layout, byte by byte.
+//
+// Several processes may use one store at once; writers take turns batch by batch. Writes are
+// gathered and made durable in batches by a thread of the store; `sync` waits for it. A process or
+// machine that dies leaves a store that opens, with everything an earlier `sync` covered.
+//
+//   Threads   any method, any thread. Not across fork(2): open after the last fork.
+//   Errors    kUnsupported: a newer or foreign format. kExhausted: the disk or the map is full;
+//             nothing that was there is lost. kDenied: no permission to the folder.
+//   Lifetime  opening one folder twice in a process gives the same store. The services keep the
+//             store alive. The destructor writes out what is pending.
+class LocalStore : public std::enable_shared_from_this<LocalStore> {
+ public:
+  static Result<std::shared_ptr<LocalStore>> open(const std::string& folder, OpenMode mode);
+  ~LocalStore();
+
+  std::shared_ptr<store::BlobService> blobs();
+  std::shared_ptr<store::DirectoryService> directories();
+  std::shared_ptr<store::PathInfoService> path_infos();
+  std::shared_ptr<store::ImportCache> import_cache();
+  store::Services services();
+
+  Result<LocalStoreFacts> facts();
+
+ private:
+  struct State;
+  explicit LocalStore(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace castore::backends

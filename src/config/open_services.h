@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "store/services.h"
+
+namespace castore::config {
+
+// Where a command finds its services. An unset address means the store folder.
+struct ServiceAddresses {
+  std::string store_folder;  // as from `default_store_folder`
+  std::optional<std::string> blobs;
+  std::optional<std::string> directories;
+  std::optional<std::string> path_infos;
+};
+
+// $XDG_DATA_HOME/castore, or ~/.local/share/castore; for root /var/lib/castore.
+std::string default_store_folder();
+
+enum class Access {
+  kWrite,  // a local store that does not exist is made
+  kRead,   // a local store that does not exist is an error that says how to make one
+};
+
+// Opens the three services. Addresses are `memory://` and `local:///DIR`; an unknown scheme is
+// kInvalidArgument and lists the known ones. Not before the last fork of the process.
+Result<store::Services> open_services(const ServiceAddresses& addresses, Access access);
+
+}  // namespace castore::config
