@@ -21,8 +21,8 @@ std::unexpected<Error> cut_short(const Digest& digest, uint64_t offset, uint64_t
 
 }  // namespace
 
-Result<std::optional<Bytes>> read_blob(const Context& ctx, BlobService& blobs,
-                                       const Digest& digest, uint64_t size_max) {
+Result<std::optional<Bytes>> read_blob(const Context& ctx, BlobService& blobs, const Digest& digest,
+                                       uint64_t size_max) {
   auto reader = CASTORE_TRY(blobs.open(ctx, digest));
   if (!reader) return std::nullopt;
   if (reader->size() > size_max)

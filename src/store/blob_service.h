@@ -25,8 +25,7 @@ class BlobReader {
   // `out.size()` only at the end of the blob; 0 at and beyond it.
   virtual Result<size_t> read_at(uint64_t offset, MutableByteView out) = 0;
 
-  // The whole blob when it is in memory already (small blobs), else nothing. Lives as long as the
-  // returned value.
+  // The whole blob when it is in memory already (small blobs), else nothing.
   virtual std::optional<Bytes> in_memory() { return std::nullopt; }
 
   // Whether the bytes were compared with the digest before this reader was given out. Where they
@@ -96,8 +95,8 @@ class BlobService {
 
 // The whole of a blob of at most `size_max` bytes, verified; null-optional when absent, kExhausted
 // when it is larger.
-Result<std::optional<Bytes>> read_blob(const Context& ctx, BlobService& blobs,
-                                       const Digest& digest, uint64_t size_max);
+Result<std::optional<Bytes>> read_blob(const Context& ctx, BlobService& blobs, const Digest& digest,
+                                       uint64_t size_max);
 
 // Hands the bytes of a blob to `consume` in order, in steps of at most 1 MiB, and compares the
 // digest at the end (kCorrupt) where the reader did not. False when the blob is absent.

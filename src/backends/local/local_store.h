@@ -4,24 +4,30 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "store/services.h"
 
 namespace castore::backends {
 
+namespace local {
+struct LocalState;
+}
+
 inline constexpr uint32_t kLocalFormatVersion = 1;
 
-// Blobs up to this size live in the database, larger ones in files of their own.
-inline constexpr uint64_t kInlineBlobBytesMax = 256 * 1024;
+// Blobs up to this size share pack files, larger ones have files of their own.
+inline constexpr uint64_t kPackedBlobBytesMax = 256 * 1024;
 
 struct LocalStoreFacts {
   std::string folder;
   uint32_t format_version = 0;
   uint64_t database_bytes = 0;      // on disk
   uint64_t database_bytes_max = 0;  // the size of the mapping
-  uint64_t small_blobs = 0;
-  uint64_t large_blobs = 0;
+  uint64_t blobs = 0;
+  uint64_t packs = 0;       // files that small blobs share
+  uint64_t pack_bytes = 0;  // of content in them
   uint64_t directories = 0;
   uint64_t path_infos = 0;
   uint64_t disk_bytes_free = 0;
@@ -32,9 +38,9 @@ enum class OpenMode {
   kExisting,  // kNotFound when there is none
 };
 
-// A store in a folder on a local disk: one LMDB database for directories, path infos, small blobs
-// and the index of all blobs, and read-only files for large blobs. docs/formats/local-store.md has
-// the layout, byte by byte.
+// A store in a folder on a local disk: one LMDB database for directories, path infos and the index
+// of all blobs; pack files for small blobs; and a read-only file for each large blob.
+// docs/formats/local-store.md has the layout, byte by byte.
 //
 // Several processes may use one store at once; writers take turns batch by batch. Writes are
 // gathered and made durable in batches by a thread of the store; `sync` waits for it. A process or
@@ -44,11 +50,10 @@ enum class OpenMode {
 //   Errors    kUnsupported: a newer or foreign format. kExhausted: the disk or the map is full;
 //             nothing that was there is lost. kDenied: no permission to the folder.
 //   Lifetime  opening one folder twice in a process gives the same store. The services keep the
-//             store alive. The destructor writes out what is pending.
-class LocalStore : public std::enable_shared_from_this<LocalStore> {
+//             store alive; the last of them to go writes out what is pending.
+class LocalStore {
  public:
   static Result<std::shared_ptr<LocalStore>> open(const std::string& folder, OpenMode mode);
-  ~LocalStore();
 
   std::shared_ptr<store::BlobService> blobs();
   std::shared_ptr<store::DirectoryService> directories();
@@ -59,10 +64,9 @@ class LocalStore : public std::enable_shared_from_this<LocalStore> {
   Result<LocalStoreFacts> facts();
 
  private:
-  struct State;
-  explicit LocalStore(std::unique_ptr<State> state);
+  explicit LocalStore(std::shared_ptr<local::LocalState> state) : state_(std::move(state)) {}
 
-  std::unique_ptr<State> state_;
+  std::shared_ptr<local::LocalState> state_;
 };
 
 }  // namespace castore::backends

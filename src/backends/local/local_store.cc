@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "backends/local/local_store.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <map>
+#include <utility>
+
+#include "backends/local/format.h"
+#include "backends/local/local_state.h"
+#include "backends/local/records.h"
+#include "base/file.h"
+
+namespace castore::backends {
+namespace {
+
+// LMDB must not be opened twice in one process (its file locks belong to the process). The stores
+// that are open are therefore known here, by device and inode of their folder. An entry goes when
+// its store has been closed; one that is empty is being closed just now.
+using FolderId = std::pair<dev_t, ino_t>;
+struct OpenStores {
+  Guarded<std::map<FolderId, std::weak_ptr<local::LocalState>>> stores;
+  std::condition_variable closed;
+};
+OpenStores& open_stores() {
+  static OpenStores open;
+  return open;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode) {
+  std::string doing = fmt::format("opening the store {}", folder);
+  CASTORE_TRY_WHILE(local::prepare_folder(folder, mode), "{}", doing);
+  struct stat status;
+  if (::stat(folder.c_str(), &status) != 0) return fail_errno(errno, "{}", doing);
+  const FolderId id(status.st_dev, status.st_ino);
+
+  std::shared_ptr<local::LocalState> state;
+  auto stores = open_stores().stores.lock();
+  stores.wait(open_stores().closed, [&] {
+    auto found = stores->find(id);
+    if (found != stores->end()) state = found->second.lock();
+    return found == stores->end() || state;
+  });
+  if (!state) {
+    auto database = CASTORE_TRY_WHILE(local::Database::open(folder + "/database"), "{}", doing);
+    auto files = CASTORE_TRY_WHILE(local::BlobFiles::open(folder), "{}", doing);
+    auto close = [id](local::LocalState* closing) {
+      delete closing;
+      open_stores().stores.lock()->erase(id);
+      open_stores().closed.notify_all();
+    };
+    state = std::shared_ptr<local::LocalState>(
+        new local::LocalState(folder, std::move(database), std::move(files)), close);
+    (*stores)[id] = state;
+  }
+  return std::shared_ptr<LocalStore>(new LocalStore(std::move(state)));
+}
+
+std::shared_ptr<store::BlobService> LocalStore::blobs() {
+  return local::make_blob_service(state_);
+}
+std::shared_ptr<store::DirectoryService> LocalStore::directories() {
+  return local::make_directory_service(state_);
+}
+std::shared_ptr<store::PathInfoService> LocalStore::path_infos() {
+  return local::make_path_info_service(state_);
+}
+std::shared_ptr<store::ImportCache> LocalStore::import_cache() {
+  return local::make_import_cache(state_);
+}
+
+store::Services LocalStore::services() {
+  return {blobs(), directories(), path_infos(), import_cache()};
+}
+
+Result<LocalStoreFacts> LocalStore::facts() {
+  local::LocalState& state = *state_;
+  LocalStoreFacts facts;
+  facts.folder = state.folder;
+  facts.format_version = kLocalFormatVersion;
+  facts.database_bytes = CASTORE_TRY(state.database->bytes_used());
+  facts.database_bytes_max = local::kDatabaseBytesMax;
+  local::Database::Reader reader = CASTORE_TRY(state.database->read());
+  facts.blobs = CASTORE_TRY(reader.count(local::Table::kBlobs));
+  auto packs = CASTORE_TRY(reader.scan(local::Table::kPacks, std::nullopt, SIZE_MAX));
+  facts.packs = packs.size();
+  for (const auto& [key, value] : packs)
+    facts.pack_bytes += local::decode_pack_end(value).value_or(0);
+  facts.directories = CASTORE_TRY(reader.count(local::Table::kDirectories));
+  facts.path_infos = CASTORE_TRY(reader.count(local::Table::kPathInfos));
+  struct statvfs disk;
+  if (::statvfs(state.folder.c_str(), &disk) != 0)
+    return fail_errno(errno, "asking for the free space of {}", state.folder);
+  facts.disk_bytes_free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  return facts;
+}
+
+}  // namespace castore::backends

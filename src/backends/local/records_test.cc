@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "backends/local/records.h"
+
+#include <gtest/gtest.h>
+
+#include "base/hex.h"
+#include "digest/blake3.h"
+
+namespace castore::backends::local {
+namespace {
+
+std::string hex(std::string_view bytes) {
+  return hex_encode(bytes_of(bytes));
+}
+
+// These bytes are the format: docs/formats/local-store.md.
+TEST(LocalRecords, HaveTheBytesOfFormat1) {
+  EXPECT_EQ(hex(encode(ObjectRecord{12, 1, 0})), "0c0100");
+  EXPECT_EQ(hex(encode(ObjectRecord{300000, 0, 0})), "e0a7120000");
+  EXPECT_EQ(hex(encode(ObjectRecord{262144, 9, 1 << 30})),
+            "80801009"
+            "8080808004");
+  EXPECT_EQ(hex(pack_key(1)), "0000000000000001");
+  EXPECT_EQ(hex(encode_pack_end(12)), "0c00000000000000");
+  store::SourceStamp stamp{0x801, 42, 12, 1'000'000'007, 1'000'000'009};
+  EXPECT_EQ(hex(source_key(stamp)), "0000000000000801000000000000002a");
+  std::string source = encode_source(stamp, blake3("Hello World!"));
+  EXPECT_EQ(source.size(), 48u);
+  EXPECT_EQ(hex(source.substr(16)), blake3("Hello World!").to_hex());
+  Node root = FileNode{blake3("Hello World!"), 12, false};
+  EXPECT_EQ(hex(nar_key(root)), blake3(encode_entry("", root)).to_hex());
+}
+
+TEST(LocalRecords, ObjectRecordsComeBack) {
+  for (ObjectRecord record : {ObjectRecord{1, 1, 0}, ObjectRecord{0, 0, 0},
+                              ObjectRecord{UINT64_MAX, UINT64_MAX, UINT64_MAX}}) {
+    auto decoded = decode_object_record(bytes_of(encode(record)));
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->size, record.size);
+    EXPECT_EQ(decoded->pack, record.pack);
+    EXPECT_EQ(decoded->offset, record.offset);
+  }
+}
+
+TEST(LocalRecords, ObjectRecordsThatAreCutOffOrTooLongAreRefused) {
+  std::string whole = encode(ObjectRecord{300, 1, 70000});
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_FALSE(decode_object_record(bytes_of(whole.substr(0, length)))) << length;
+  EXPECT_FALSE(decode_object_record(bytes_of(whole + '\0')));
+}
+
+TEST(LocalRecords, AnyFlippedBitOfASourceRecordIsNoticed) {
+  store::SourceStamp stamp{1, 2, 3, 4, 5};
+  const std::string whole = encode_source(stamp, blake3("x"));
+  ASSERT_TRUE(decode_source(stamp, bytes_of(whole)));
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    EXPECT_FALSE(decode_source(stamp, bytes_of(damaged))) << bit;
+  }
+}
+
+TEST(LocalRecords, AnyFlippedBitOfANarRecordIsNoticed) {
+  std::string key = nar_key(FileNode{blake3("x"), 1, false});
+  const std::string whole = encode_nar(bytes_of(key), {120, sha256(bytes_of("nar"))});
+  ASSERT_TRUE(decode_nar(bytes_of(key), bytes_of(whole)));
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    EXPECT_FALSE(decode_nar(bytes_of(key), bytes_of(damaged))) << bit;
+  }
+}
+
+TEST(LocalRecords, AnyFlippedBitOfAPathRecordIsNoticed) {
+  auto path = nix::store_path_of_nar(sha256(bytes_of("nar")), "name");
+  ASSERT_TRUE(path);
+  nix::PathInfo info{.store_path = *path,
+                     .node = FileNode{blake3("x"), 1, false},
+                     .references = {},
+                     .nar_size = 120,
+                     .nar_sha256 = sha256(bytes_of("nar")),
+                     .signatures = {},
+                     .deriver = std::nullopt,
+                     .content_address = std::nullopt};
+  const std::string whole = encode_path_info_record(info);
+  ASSERT_EQ(*decode_path_info_record(path->digest(), bytes_of(whole)), info);
+  for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    auto decoded = decode_path_info_record(path->digest(), bytes_of(damaged));
+    ASSERT_FALSE(decoded) << bit;
+    EXPECT_EQ(decoded.error().kind(), ErrorKind::kCorrupt);
+  }
+  EXPECT_FALSE(decode_path_info_record(nix::StorePathDigest(), bytes_of(whole)))
+      << "found under another key";
+}
+
+}  // namespace
+}  // namespace castore::backends::local
