@@ -6,3 +6,8 @@ if(CASTORE_SANITIZE)
     add_compile_definitions(CASTORE_TSAN=1)
   endif()
 endif()
+
+# The libraries under a fuzz target tell libFuzzer which branches an input took.
+if(CASTORE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

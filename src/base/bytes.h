@@ -28,8 +28,7 @@ inline std::string_view text_of(ByteView bytes) {
 class Bytes {
  public:
   Bytes() = default;
-  Bytes(std::shared_ptr<const void> owner, ByteView view)
-      : owner_(std::move(owner)), view_(view) {}
+  Bytes(std::shared_ptr<const void> owner, ByteView view) : owner_(std::move(owner)), view_(view) {}
 
   static Bytes copy_of(ByteView view) {
     return take(std::vector<std::byte>(view.begin(), view.end()));

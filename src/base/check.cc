@@ -6,8 +6,7 @@
 
 namespace castore::detail {
 
-void check_failed(const char* file, int line, const char* condition,
-                  std::string_view explanation) {
+void check_failed(const char* file, int line, const char* condition, std::string_view explanation) {
   std::fprintf(stderr, "%s:%d: check failed: %s (%.*s)\n", file, line, condition,
                static_cast<int>(explanation.size()), explanation.data());
   std::abort();

@@ -12,8 +12,8 @@ namespace castore::detail {
 
 // Guards against our own mistakes, in every build: prints file, line and condition, and aborts.
 // Never used on input.
-#define CASTORE_CHECK(condition, explanation)                                                \
-  do {                                                                                       \
-    if (!(condition)) [[unlikely]]                                                           \
-      ::castore::detail::check_failed(__FILE__, __LINE__, #condition, explanation);          \
+#define CASTORE_CHECK(condition, explanation)                                       \
+  do {                                                                              \
+    if (!(condition)) [[unlikely]]                                                  \
+      ::castore::detail::check_failed(__FILE__, __LINE__, #condition, explanation); \
   } while (false)

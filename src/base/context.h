@@ -19,7 +19,8 @@ struct Context {
 
   bool stop_requested() const { return stop.stop_requested(); }
 
-  // kCancelled once a stop was requested, kUnavailable once the deadline passed. Long loops call it.
+  // kCancelled once a stop was requested, kUnavailable once the deadline passed. Long loops call
+  // it.
   Result<void> check() const {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "interrupted");
     if (deadline != std::chrono::steady_clock::time_point::max() &&

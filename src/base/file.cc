@@ -118,8 +118,12 @@ Result<void> write_file_atomically(const std::string& path, ByteView content, mo
   std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
   {
     UniqueFd fd = CASTORE_TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
-    CASTORE_TRY(write_all(fd.get(), content, temporary));
-    CASTORE_TRY(sync_file(fd.get(), temporary));
+    auto written = write_all(fd.get(), content, temporary);
+    if (written) written = sync_file(fd.get(), temporary);
+    if (!written) {
+      ::unlink(temporary.c_str());
+      return written;
+    }
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     int saved = errno;
@@ -133,9 +137,10 @@ Result<void> write_file_atomically(const std::string& path, ByteView content, mo
 Result<void> make_folders(const std::string& path, mode_t mode) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     std::string prefix = path.substr(0, end);
-    if (::mkdir(prefix.c_str(), mode) != 0 && errno != EEXIST) {
+    if (::mkdir(prefix.c_str(), mode) != 0) {
       int saved = errno;
-      // A parent that exists but may not be written to says EACCES or EROFS before EEXIST.
+      // What exists may be a file; and a folder in one that may not be written to can say EACCES or
+      // EROFS instead of EEXIST.
       struct stat status;
       if (::stat(prefix.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
         return fail_errno(saved, "creating folder {}", prefix);

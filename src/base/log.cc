@@ -45,8 +45,7 @@ Result<void> log_to_file(const std::string& path) {
 }
 
 void log_to_syslog(const std::string& ident) {
-  auto sink =
-      std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, true);
+  auto sink = std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, true);
   install(std::make_shared<spdlog::logger>(ident, sink), "%v");
 }
 

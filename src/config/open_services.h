@@ -13,10 +13,10 @@ namespace castore::config {
 
 // Where a command finds its services. An unset address means the store folder.
 struct ServiceAddresses {
-  std::string store_folder;  // as from `default_store_folder`
-  std::optional<std::string> blobs;
-  std::optional<std::string> directories;
-  std::optional<std::string> path_infos;
+  std::string store_folder = {};  // as from `default_store_folder`
+  std::optional<std::string> blobs = {};
+  std::optional<std::string> directories = {};
+  std::optional<std::string> path_infos = {};
 };
 
 // $XDG_DATA_HOME/castore, or ~/.local/share/castore; for root /var/lib/castore.

@@ -33,6 +33,8 @@ class Blake3Hasher {
 };
 
 Digest blake3(ByteView bytes);
-inline Digest blake3(std::string_view text) { return blake3(bytes_of(text)); }
+inline Digest blake3(std::string_view text) {
+  return blake3(bytes_of(text));
+}
 
 }  // namespace castore

@@ -37,7 +37,11 @@ Result<Digest> Digest::parse(std::string_view text) {
   return from_bytes(*bytes);
 }
 
-std::string Digest::to_text() const { return std::string(kPrefix) + base64_encode(bytes_); }
-std::string Digest::to_hex() const { return hex_encode(bytes_); }
+std::string Digest::to_text() const {
+  return std::string(kPrefix) + base64_encode(bytes_);
+}
+std::string Digest::to_hex() const {
+  return hex_encode(bytes_);
+}
 
 }  // namespace castore

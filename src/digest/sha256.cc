@@ -18,9 +18,13 @@ const EVP_MD* algorithm() {
 
 }  // namespace
 
-std::string to_sri(const Sha256& hash) { return "sha256-" + base64_encode(hash); }
+std::string to_sri(const Sha256& hash) {
+  return "sha256-" + base64_encode(hash);
+}
 
-void Sha256Hasher::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+void Sha256Hasher::Free::operator()(evp_md_ctx_st* context) const {
+  EVP_MD_CTX_free(context);
+}
 
 Sha256Hasher::Sha256Hasher() : context_(EVP_MD_CTX_new()) {
   CASTORE_CHECK(context_ && EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr) == 1,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -18,13 +19,14 @@ namespace castore::fs {
 
 // How a filesystem call fails. One function of each transport translates these to its own numbers.
 enum class Fault {
-  kNoEntry,         // no such name, or a node that is not known
+  kNoEntry,  // no such name, or a node that is not known
   kNotDirectory,
   kIsDirectory,
   kInvalid,
-  kNotPermitted,    // listing a root that is not to be listed
-  kNoAttribute,     // no such extended attribute
+  kNotPermitted,  // listing a root that is not to be listed
+  kNoAttribute,   // no such extended attribute
   kBufferTooSmall,
+  kBeyondEnd,       // seeking at or past the end of the content
   kNotImplemented,  // switched off; the kernel need not ask again
   kIo,              // the store failed or lacks an object it should have; the log says which
   kTimedOut,
@@ -92,6 +94,7 @@ struct FilesystemOptions {
   int64_t mtime_s = 1;  // of every node; 1 is what Nix store objects carry
   uint32_t uid = 0;
   uint32_t gid = 0;
+  size_t directory_cache_bytes = size_t{64} << 20;  // fetched directories kept in memory
 };
 
 // The read-only filesystem: a root of named trees over the store's services. It knows no protocol;
@@ -116,6 +119,8 @@ class Filesystem {
   Filesystem(std::shared_ptr<store::BlobService> blobs,
              std::shared_ptr<store::DirectoryService> directories,
              std::shared_ptr<RootProvider> root, FilesystemOptions options);
+  Filesystem(const Filesystem&) = delete;
+  Filesystem& operator=(const Filesystem&) = delete;
   ~Filesystem();
 
   FsResult<Entry> lookup(const Context& ctx, NodeId parent, std::string_view name);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/context.h"
 #include "base/result.h"
@@ -25,6 +26,10 @@ class RootProvider {
 
   // All names, sorted bytewise.
   virtual Result<std::vector<NamedNode>> list(const Context& ctx) = 0;
+
+  // The whole root, where it is one directory that never changes: it is then served from there,
+  // without a copy for each listing. Null where names come and go.
+  virtual std::shared_ptr<const Directory> fixed() { return nullptr; }
 };
 
 // All registered store paths by base name. New registrations show at once.

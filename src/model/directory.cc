@@ -36,12 +36,13 @@ bool add_size(uint64_t& sum, uint64_t child_size) {
 
 std::optional<DirectoryError> check_limits(size_t bytes, size_t entries) {
   if (bytes > kDirectoryBytesMax)
-    return DirectoryError(Code::kTooLarge,
-                          fmt::format("the directory takes {} bytes encoded; the limit is {}",
-                                      bytes, kDirectoryBytesMax));
+    return DirectoryError(
+        Code::kTooLarge, fmt::format("the directory takes {} bytes encoded; the limit is {}", bytes,
+                                     kDirectoryBytesMax));
   if (entries > kDirectoryEntriesMax)
-    return DirectoryError(Code::kTooLarge, fmt::format("the directory has {} entries; the limit is {}",
-                                                       entries, kDirectoryEntriesMax));
+    return DirectoryError(Code::kTooLarge,
+                          fmt::format("the directory has {} entries; the limit is {}", entries,
+                                      kDirectoryEntriesMax));
   return std::nullopt;
 }
 
@@ -79,6 +80,7 @@ std::expected<Directory, DirectoryError> Directory::decode(Bytes encoded) {
   if (auto error = check_limits(encoded.size(), 0)) return std::unexpected(*error);
 
   std::vector<PlacedEntry> lists[3];
+  size_t entry_count = 0;
   bool canonical = true;
   wire::Reader reader(encoded.view());
   uint32_t previous_field = 0;
@@ -93,6 +95,7 @@ std::expected<Directory, DirectoryError> Directory::decode(Bytes encoded) {
         return refuse(Code::kNotCanonical, "the bytes are not a Directory message");
     }
     previous_field = field->number;
+    if (auto error = check_limits(encoded.size(), ++entry_count)) return std::unexpected(*error);
     auto kind = static_cast<NodeKind>(field->number - 1);
     auto raw = parse_raw_entry(kind, field->bytes);
     if (!raw) return refuse(Code::kNotCanonical, "the bytes are not a Directory message");
@@ -100,8 +103,6 @@ std::expected<Directory, DirectoryError> Directory::decode(Bytes encoded) {
     lists[field->number - 1].push_back({static_cast<uint32_t>(field->offset), *raw});
   }
   canonical = canonical && reader.canonical();
-  size_t entry_count = lists[0].size() + lists[1].size() + lists[2].size();
-  if (auto error = check_limits(encoded.size(), entry_count)) return std::unexpected(*error);
 
   for (const auto& list : lists) {
     std::string_view previous;
@@ -122,25 +123,29 @@ std::expected<Directory, DirectoryError> Directory::decode(Bytes encoded) {
       if (auto fault = check_name(entry.raw.name)) return refuse_name(*fault);
     }
 
+  // Entry after entry, list after list, whichever is first: the sum overflows, or the name is in an
+  // earlier list.
   uint64_t size_sum = 0;
   uint64_t child_sizes = 0;
   std::vector<PlacedEntry> merged;
   merged.reserve(entry_count);
+  auto name_of_placed = [](const PlacedEntry& entry) { return entry.raw.name; };
   for (const auto& list : lists) {
+    if (list.empty()) continue;
+    bool overflow = false;
     auto middle = static_cast<std::ptrdiff_t>(merged.size());
     for (const PlacedEntry& entry : list) {
       uint64_t child_size = entry.raw.kind == NodeKind::kDirectory ? entry.raw.size : 0;
-      if (!add_size(size_sum, child_size))
-        return refuse(Code::kSizeOverflow, "Total size exceeds u64::MAX");
+      overflow = !add_size(size_sum, child_size);
+      if (overflow) break;
       child_sizes += child_size;
       merged.push_back(entry);
     }
-    std::ranges::inplace_merge(merged, merged.begin() + middle, {},
-                               [](const PlacedEntry& entry) { return entry.raw.name; });
+    std::ranges::inplace_merge(merged, merged.begin() + middle, {}, name_of_placed);
+    auto twin = std::ranges::adjacent_find(merged, {}, name_of_placed);
+    if (twin != merged.end()) return refuse_duplicate(twin->raw.name);
+    if (overflow) return refuse(Code::kSizeOverflow, "Total size exceeds u64::MAX");
   }
-  auto twin = std::ranges::adjacent_find(
-      merged, {}, [](const PlacedEntry& entry) { return entry.raw.name; });
-  if (twin != merged.end()) return refuse_duplicate(twin->raw.name);
   if (!canonical)
     return refuse(Code::kNotCanonical, "the bytes are not the canonical encoding of the directory");
 
@@ -188,7 +193,9 @@ std::optional<DirectoryEntry> Directory::lookup(std::string_view name) const {
   return candidate;
 }
 
-Digest Directory::digest() const { return blake3(encoded_.view()); }
+Digest Directory::digest() const {
+  return blake3(encoded_.view());
+}
 
 uint64_t Directory::size(SizeConvention convention) const {
   auto size = directory_size(convention, entry_count(), child_sizes_);
@@ -221,8 +228,7 @@ Result<void> DirectoryBuilder::add(std::string_view name, const Node& node) {
                 "the directory is too large: more than {} entries or {} bytes encoded",
                 kDirectoryEntriesMax, kDirectoryBytesMax);
   if (auto* directory = std::get_if<DirectoryNode>(&node))
-    child_sizes_overflow_ |=
-        __builtin_add_overflow(child_sizes_, directory->size, &child_sizes_);
+    child_sizes_overflow_ |= __builtin_add_overflow(child_sizes_, directory->size, &child_sizes_);
   // The message begins with tag, length of the message, tag and length of the name. The first and
   // third take one byte, the last one or two.
   size_t length = bytes_.size() - before;

@@ -78,10 +78,9 @@ std::optional<RawEntry> parse_raw_entry(NodeKind kind, ByteView message) {
 std::optional<DirectoryError> check_raw_node(const RawEntry& entry) {
   if (entry.kind == NodeKind::kSymlink) {
     if (auto fault = check_symlink_target(text_of(entry.digest_or_target)))
-      return DirectoryError(
-          DirectoryError::Code::kInvalidSymlinkTarget,
-          fmt::format("invalid node with name {}: Invalid symlink target: {}",
-                      printable(entry.name), describe(*fault)));
+      return DirectoryError(DirectoryError::Code::kInvalidSymlinkTarget,
+                            fmt::format("invalid node with name {}: Invalid symlink target: {}",
+                                        printable(entry.name), describe(*fault)));
   } else if (entry.digest_or_target.size() != Digest::kBytes) {
     return DirectoryError(DirectoryError::Code::kInvalidDigestLen,
                           fmt::format("invalid node with name {}: invalid digest length: {}",

@@ -28,8 +28,8 @@ std::optional<SymlinkTargetFault> check_symlink_target(std::string_view target) 
 
 Result<SymlinkTarget> SymlinkTarget::parse(std::string target) {
   if (auto fault = check_symlink_target(target))
-    return fail(ErrorKind::kInvalidArgument, "invalid symlink target '{}': {}",
-                printable(target), describe(*fault));
+    return fail(ErrorKind::kInvalidArgument, "invalid symlink target '{}': {}", printable(target),
+                describe(*fault));
   return SymlinkTarget(std::move(target));
 }
 

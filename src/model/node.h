@@ -66,10 +66,12 @@ struct SymlinkNode {
 // and of the lists in an encoded directory.
 using Node = std::variant<DirectoryNode, FileNode, SymlinkNode>;
 
-inline NodeKind kind_of(const Node& node) { return static_cast<NodeKind>(node.index()); }
+inline NodeKind kind_of(const Node& node) {
+  return static_cast<NodeKind>(node.index());
+}
 
-// The wrapper message for one node: field 1 directory, 2 file, 3 symlink. With an empty `name` it is
-// anonymous, and the name field is left out.
+// The wrapper message for one node: field 1 directory, 2 file, 3 symlink. With an empty `name` it
+// is anonymous, and the name field is left out.
 std::string encode_entry(std::string_view name, const Node& node);
 
 struct NamedNode {

@@ -19,7 +19,9 @@ inline constexpr uint32_t kFixed64 = 1;
 inline constexpr uint32_t kLengthDelimited = 2;
 inline constexpr uint32_t kFixed32 = 5;
 
-constexpr uint64_t tag(uint32_t field, uint32_t type) { return uint64_t{field} << 3 | type; }
+constexpr uint64_t tag(uint32_t field, uint32_t type) {
+  return uint64_t{field} << 3 | type;
+}
 
 // proto3 leaves out a field that has its default value; these do the same.
 inline void append_varint_field(std::string& out, uint32_t field, uint64_t value) {

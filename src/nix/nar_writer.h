@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -56,17 +59,20 @@ class NarWriter {
   Result<void> finish();
 
  private:
-  void put_string(std::string_view text);
+  enum class Expected { kNode, kEntryOrLeave, kContents, kFinish };
+
+  void put(std::initializer_list<std::string_view> strings);
+  void put_padding(uint64_t length);
   Result<void> after_node();
   Result<void> flush_if_large();
   Result<void> flush();
 
   NarSink& sink_;
   std::string pending_;
-  uint64_t depth_ = 0;
+  Expected expected_ = Expected::kNode;
+  std::vector<std::string> last_names_;  // of the directories that are open, outermost first
   uint64_t file_size_ = 0;
   uint64_t file_bytes_left_ = 0;
-  bool in_file_ = false;
 };
 
 }  // namespace castore::nix

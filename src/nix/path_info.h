@@ -17,7 +17,7 @@ namespace castore::nix {
 struct Signature {
   static constexpr size_t kBytes = 64;  // Ed25519
 
-  std::string name;
+  std::string name;  // UTF-8
   std::array<std::byte, kBytes> data{};
 
   friend bool operator==(const Signature&, const Signature&) = default;
@@ -47,12 +47,12 @@ struct ContentAddress {
 struct PathInfo {
   StorePath store_path;
   Node node;
-  std::vector<StorePath> references;
+  std::vector<StorePath> references{};
   uint64_t nar_size = 0;
   Sha256 nar_sha256{};
-  std::vector<Signature> signatures;
-  std::optional<StorePath> deriver;  // without ".drv"
-  std::optional<ContentAddress> content_address;
+  std::vector<Signature> signatures{};
+  std::optional<StorePath> deriver{};  // without ".drv"
+  std::optional<ContentAddress> content_address{};
 
   friend bool operator==(const PathInfo&, const PathInfo&) = default;
 };

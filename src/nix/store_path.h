@@ -23,8 +23,7 @@ class StorePathDigest {
   static constexpr size_t kBytes = 20;
 
   constexpr StorePathDigest() = default;
-  constexpr explicit StorePathDigest(const std::array<std::byte, kBytes>& bytes)
-      : bytes_(bytes) {}
+  constexpr explicit StorePathDigest(const std::array<std::byte, kBytes>& bytes) : bytes_(bytes) {}
   static Result<StorePathDigest> from_bytes(ByteView bytes);
 
   ByteView bytes() const { return bytes_; }

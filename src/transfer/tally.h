@@ -16,6 +16,15 @@ struct Tally {
   std::atomic<uint64_t> blobs_new{0};
   std::atomic<uint64_t> bytes_new{0};
   std::atomic<uint64_t> blobs_reused{0};
+
+  void count_blob(bool is_new, uint64_t size) {
+    if (!is_new) {
+      ++blobs_reused;
+      return;
+    }
+    ++blobs_new;
+    bytes_new += size;
+  }
 };
 
 }  // namespace castore::transfer

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "base/context.h"
+#include "base/result.h"
+
+namespace castore {
+
+// Joins callers that want the same thing at the same time: the first works, the others wait and
+// share what it got, its failure included. Nothing is remembered after that.
+//
+//   Threads   any thread; the work runs on the first caller's, without a lock.
+//   Waiting   ends at the waiter's own stop or deadline. A worker that fails because of its own
+//   stop
+//             or deadline leaves the work to the next waiter.
+template <typename Key, typename Value>
+class SingleFlight {
+ public:
+  // `work` gives a Result<Value>.
+  template <typename Work>
+  Result<Value> run(const Context& ctx, const Key& key, Work work) {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      auto [place, is_first] = flights_.try_emplace(key);
+      if (is_first) place->second = std::make_shared<Flight>();
+      std::shared_ptr<Flight> flight = place->second;
+      if (is_first) {
+        lock.unlock();
+        Landing landing{*this, key, *flight, std::nullopt};
+        Result<Value> result = work();
+        if (result || ctx.check()) landing.result = result;
+        return result;
+      }
+      CASTORE_TRY(wait(ctx, lock, *flight));
+      if (flight->result) return *flight->result;
+    }
+  }
+
+ private:
+  struct Flight {
+    bool landed = false;
+    std::optional<Result<Value>> result;  // none: given up, somebody else should try
+  };
+
+  // Ends a flight however the work is left.
+  struct Landing {
+    SingleFlight& owner;
+    const Key& key;
+    Flight& flight;
+    std::optional<Result<Value>> result;
+
+    ~Landing() {
+      {
+        std::lock_guard lock(owner.mutex_);
+        flight.result = std::move(result);
+        flight.landed = true;
+        owner.flights_.erase(key);
+      }
+      owner.landed_.notify_all();
+    }
+  };
+
+  Result<void> wait(const Context& ctx, std::unique_lock<std::mutex>& lock, const Flight& flight) {
+    auto landed = [&] { return flight.landed; };
+    bool arrived = ctx.deadline == std::chrono::steady_clock::time_point::max()
+                       ? landed_.wait(lock, ctx.stop, landed)
+                       : landed_.wait_until(lock, ctx.stop, ctx.deadline, landed);
+    if (arrived) return {};
+    return ctx.check();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any landed_;
+  std::unordered_map<Key, std::shared_ptr<Flight>> flights_;
+};
+
+}  // namespace castore

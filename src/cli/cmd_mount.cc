@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "cli/background.h"
+#include "cli/commands.h"
+#include "cli/describe.h"
+#include "fs/filesystem.h"
+#include "fs/root.h"
+#include "fuse_device/server.h"
+#include "transfer/resolve.h"
+
+namespace castore::cli {
+namespace {
+
+constexpr uint32_t kThreadsMax = 256;
+
+class Mount final : public Command {
+ public:
+  About about() const override {
+    return {.name = "mount",
+            .group = "Mounting",
+            .summary = "Show the store as a read-only file system",
+            .more = R"(
+Without --root, the mount has every registered path under its base name, also
+those registered later. Returns when the mount can be used, and leaves a server in
+the background, which ends with the mount: castore umount, plain umount and
+fusermount3 -u end it, and so do SIGINT, SIGTERM and SIGHUP to the server.
+
+Examples:
+  castore mount --list-root /mnt
+  castore mount --root /nix/store/7md3dnsc538ipyd9gyk5v539yqrbs880-src ./src
+  castore umount ./src)"};
+  }
+
+  void declare(OptionSet& options) override {
+    options.argument("MOUNTPOINT", mount_point_, "An existing folder");
+    options.value("--root", "REF", root_,
+                  "Show the entries of this folder: a digest, a store path, or REF/SUB/PATH");
+    options.flag("--list-root", list_root_,
+                 "Let the root be listed, not only its names be looked up (always with --root)");
+    options.flag("--allow-other", allow_other_, "Let other users in too");
+    options.value("--threads", "N", threads_, 1, kThreadsMax,
+                  "Threads that serve [default: one a processor]");
+    options.flag("--show-xattr", show_xattr_,
+                 "Show digests as extended attributes [default: true]");
+    options.flag("--foreground", foreground_, "Stay until the mount ends");
+    options.value("--log-file", "FILE", log_file_,
+                  "Log to this file [default: syslog, in the foreground standard error]");
+  }
+
+  Result<ExitCode> run(Session& session) override {
+    if (log_file_) log_file_ = std::filesystem::absolute(*log_file_).string();
+    if (foreground_) {
+      // What reads our standard error may go; the mount stays.
+      (void)::signal(SIGPIPE, SIG_IGN);
+      CASTORE_TRY(serve(session, []() -> Result<void> { return {}; }));
+    } else {
+      CASTORE_TRY(run_in_background([&](const Ready& ready) {
+        return serve(session, [&]() -> Result<void> {
+          if (!log_file_) log_to_syslog("castore");
+          return ready();
+        });
+      }));
+    }
+    return ExitCode::kOk;
+  }
+
+ private:
+  Result<void> serve(Session& session, const Ready& ready) const;
+  Result<std::shared_ptr<fs::RootProvider>> open_root(const Context& ctx,
+                                                      const store::Services& services,
+                                                      std::string& source) const;
+
+  std::string mount_point_;
+  std::optional<std::string> root_;
+  bool list_root_ = false;
+  bool allow_other_ = false;
+  std::optional<uint32_t> threads_;
+  bool show_xattr_ = true;
+  bool foreground_ = false;
+  std::optional<std::string> log_file_;
+};
+
+// From opening the store to the end of the mount.
+Result<void> Mount::serve(Session& session, const Ready& ready) const {
+  if (log_file_) CASTORE_TRY(log_to_file(*log_file_));
+  Context ctx = CASTORE_TRY(session.stoppable_context(std::nullopt));
+  store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
+
+  std::string source = "castore:" + session.addresses().store_folder;
+  auto root = CASTORE_TRY(open_root(ctx, services, source));
+  fs::FilesystemOptions filesystem_options;
+  filesystem_options.list_root = list_root_ || root_.has_value();
+  filesystem_options.xattr_names = show_xattr_ ? fs::XattrNames::kSnix : fs::XattrNames::kNone;
+  auto filesystem = std::make_shared<fs::Filesystem>(services.blobs, services.directories,
+                                                     std::move(root), filesystem_options);
+
+  fuse_device::ServerOptions options;
+  options.mount = {
+      .mount_point = mount_point_, .source = std::move(source), .allow_other = allow_other_};
+  options.thread_count = threads_ ? *threads_ : cpu_count();
+  auto server =
+      CASTORE_TRY(fuse_device::FuseServer::start(std::move(filesystem), std::move(options)));
+
+  std::stop_callback stop_server(ctx.stop, [&server] { server->request_stop(); });
+  if (Result<void> told = ready(); !told) {
+    server->request_stop();
+    (void)server->wait();
+    return told;
+  }
+  spdlog::info("mounted on {}", server->mount_point());
+  CASTORE_TRY(server->wait());
+  spdlog::info("{} is unmounted", server->mount_point());
+  return {};
+}
+
+// `source` becomes the digest where one directory is shown.
+Result<std::shared_ptr<fs::RootProvider>> Mount::open_root(const Context& ctx,
+                                                           const store::Services& services,
+                                                           std::string& source) const {
+  if (!root_) return fs::path_info_root(services.path_infos);
+  auto found =
+      CASTORE_TRY_WHILE(transfer::resolve(ctx, services, *root_), "mounting {}", *root_);
+  const auto* node = std::get_if<DirectoryNode>(&found.node);
+  if (node == nullptr)
+    return fail(ErrorKind::kInvalidArgument, "mounting {}: it is no folder but a {}", *root_,
+                to_string(kind_of(found.node)));
+  source = "castore:" + node->digest.to_text();
+  return fs::directory_root(CASTORE_TRY(get_directory(ctx, services, node->digest, *root_)));
+}
+
+}  // namespace
+
+std::unique_ptr<Command> mount_command() { return std::make_unique<Mount>(); }
+
+}  // namespace castore::cli

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/display.h"
+
+namespace castore::cli {
+namespace {
+
+// Errors carry names from file systems and stores, which may hold anything.
+void say(std::string_view message) {
+  fmt::print(stderr, "castore: {}\n",
+             ::isatty(STDERR_FILENO) == 1 ? display_text(message) : std::string(message));
+}
+
+// Out of memory there is nothing to undo, on whichever thread: a store can be left at any moment.
+void end_out_of_memory() {
+  constexpr std::string_view kMessage = "castore: out of memory\n";
+  (void)!::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  ::_exit(static_cast<int>(ExitCode::kFailure));
+}
+
+Result<ExitCode> run(Command& command, Session& session) {
+  CASTORE_TRY(set_up_logging(session.log_level()));
+  ExitCode code = CASTORE_TRY(command.run(session));
+  CASTORE_TRY(session.output().flush());
+  return code;
+}
+
+int run_program(int argc, const char* const* argv) {
+  const std::unique_ptr<Command> commands[] = {
+      import_command(), ingest_command(), list_command(),  ls_command(),
+      cat_command(),    stat_command(),   export_command(), mount_command(),
+      umount_command(), verify_command(), doctor_command(),
+  };
+  auto line = parse_command_line(argc, argv, commands);
+  if (!line) return static_cast<int>(line.error());
+
+  Session session(std::move(line->common));
+  Result<ExitCode> result = run(*line->command, session);
+  if (result) return static_cast<int>(*result);
+  // What was printed before the failure stands; its own failure to be written is the lesser news.
+  (void)session.output().flush();
+  say(result.error().message());
+  if (session.caught_signal() != 0 && result.error().kind() == ErrorKind::kCancelled)
+    return kExitBySignal + session.caught_signal();
+  return static_cast<int>(exit_code_of(result.error().kind()));
+}
+
+}  // namespace
+}  // namespace castore::cli
+
+int main(int argc, char** argv) {
+  std::set_new_handler(castore::cli::end_out_of_memory);
+  castore::raise_descriptor_limit();
+  // No library call is known to throw here; one that does ends in a line, not in an abort.
+  try {
+    return castore::cli::run_program(argc, argv);
+  } catch (const std::exception& error) {
+    castore::cli::say(error.what());
+    return static_cast<int>(castore::cli::ExitCode::kFailure);
+  }
+}

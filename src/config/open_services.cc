@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "config/open_services.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "backends/local/local_store.h"
+#include "backends/memory/memory_services.h"
+
+namespace castore::config {
+namespace {
+
+Result<store::Services> open_memory(std::string_view rest, Access) {
+  if (!rest.empty())
+    return fail(ErrorKind::kInvalidArgument, "memory:// takes neither host nor path");
+  return backends::memory_services();
+}
+
+Result<store::Services> open_local(std::string_view rest, Access access) {
+  if (rest.empty() || rest.front() != '/')
+    return fail(ErrorKind::kInvalidArgument,
+                "local:// needs an absolute folder after it, as in local:///srv/castore");
+  std::string folder(rest);
+  if (access == Access::kWrite) {
+    auto store = CASTORE_TRY(backends::LocalStore::open(folder, backends::OpenMode::kCreate));
+    return store->services();
+  }
+  auto store = backends::LocalStore::open(folder, backends::OpenMode::kExisting);
+  if (!store && store.error().kind() == ErrorKind::kNotFound)
+    return fail(ErrorKind::kNotFound,
+                "{} (the first `castore import PATH` makes a store; --store or CASTORE_STORE names "
+                "another folder)",
+                store.error().message());
+  return CASTORE_TRY(std::move(store))->services();
+}
+
+// What stands before "://" in an address, and what opens the rest of it. An opener gives all the
+// services of its backend; the caller takes the one the address is for.
+struct Scheme {
+  std::string_view name;
+  std::string_view form;
+  Result<store::Services> (*open)(std::string_view rest, Access access);
+};
+
+constexpr Scheme kSchemes[] = {
+    {"memory", "memory://", open_memory},
+    {"local", "local:///DIR", open_local},
+};
+
+std::string known_forms() {
+  std::string forms;
+  for (const Scheme& scheme : kSchemes) {
+    if (!forms.empty()) forms += ", ";
+    forms += scheme.form;
+  }
+  return forms;
+}
+
+Result<store::Services> open_address(const std::string& address, Access access) {
+  constexpr std::string_view kSeparator = "://";
+  size_t end = address.find(kSeparator);
+  if (end == address.npos)
+    return fail(ErrorKind::kInvalidArgument, "no scheme in the address (known: {})",
+                known_forms());
+  std::string_view name = std::string_view(address).substr(0, end);
+  for (const Scheme& scheme : kSchemes)
+    if (scheme.name == name)
+      return scheme.open(std::string_view(address).substr(end + kSeparator.size()), access);
+  return fail(ErrorKind::kInvalidArgument, "unknown scheme '{}' (known: {})", name, known_forms());
+}
+
+// An address somebody wrote, opened; named in the error the way they wrote it.
+Result<store::Services> open_given(std::string_view service, const std::string& address,
+                                   Access access) {
+  return CASTORE_TRY_WHILE(open_address(address, access), "opening {} service {}", service,
+                           address);
+}
+
+std::string home_folder() {
+  if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') return home;
+  struct passwd entry;
+  struct passwd* found = nullptr;
+  std::string buffer(16 * 1024, '\0');
+  if (::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 &&
+      found != nullptr)
+    return entry.pw_dir;
+  return "/";
+}
+
+}  // namespace
+
+std::string default_store_folder() {
+  if (::geteuid() == 0) return "/var/lib/castore";
+  // A relative XDG folder is to be ignored, says its specification.
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && data[0] == '/')
+    return std::string(data) + "/castore";
+  return home_folder() + "/.local/share/castore";
+}
+
+Result<store::Services> open_services(const ServiceAddresses& addresses, Access access) {
+  // Opened only when a service is to live there.
+  store::Services folder;
+  if (!addresses.blobs || !addresses.directories || !addresses.path_infos)
+    folder = CASTORE_TRY_WHILE(open_local(addresses.store_folder, access), "opening the store {}",
+                               addresses.store_folder);
+
+  // The cache speaks of blobs, so it comes from where they are.
+  store::Services services = folder;
+  if (addresses.blobs) {
+    store::Services opened = CASTORE_TRY(open_given("blob", *addresses.blobs, access));
+    services.blobs = std::move(opened.blobs);
+    services.import_cache = std::move(opened.import_cache);
+  }
+  if (addresses.directories)
+    services.directories =
+        CASTORE_TRY(open_given("directory", *addresses.directories, access)).directories;
+  if (addresses.path_infos)
+    services.path_infos =
+        CASTORE_TRY(open_given("path info", *addresses.path_infos, access)).path_infos;
+  return services;
+}
+
+}  // namespace castore::config

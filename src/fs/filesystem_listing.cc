@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Open directories and their entries.
+#include <utility>
+
+#include "fs/filesystem.h"
+#include "fs/filesystem_state.h"
+#include "fs/inode_numbers.h"
+
+namespace castore::fs {
+namespace {
+
+ListedEntry listed(std::string_view name, uint64_t next_offset, const NodeContent& content) {
+  return {name, next_offset, content.type,
+          inode_number(content.type, content.executable, content.digest)};
+}
+
+// Entries by position, out of a directory or of a listing of the root.
+struct Source {
+  std::shared_ptr<const Directory> directory;
+  std::shared_ptr<const RootListing> root;
+
+  // Calls `visit` with each entry from `offset` on and the offset behind it, until it says false.
+  template <typename Visit>
+  void visit_from(uint64_t offset, Visit visit) const {
+    const uint64_t count = directory ? directory->entry_count() : root->entry_count();
+    for (uint64_t i = offset; i < count; ++i)
+      if (directory) {
+        if (!visit(directory->entry(static_cast<size_t>(i)), i + 1)) return;
+      } else {
+        NamedNode named = root->entry(static_cast<size_t>(i));
+        if (!visit(entry_view(named), i + 1)) return;
+      }
+  }
+};
+
+// Directories below the root never change, so that an offset alone says where to go on; only a
+// root whose names come and go needs the listing that its handle keeps.
+FsResult<Source> open_source(const Context& ctx, auto& state, NodeId node, HandleId handle) {
+  if (node == kRootNode && !state.options.list_root) return std::unexpected(Fault::kNotPermitted);
+  if (node != kRootNode || state.fixed_root)
+    return Source{CASTORE_TRY(state.directory_of(ctx, node)), nullptr};
+  auto open = state.open_directories.find(handle);
+  if (!open || !open->root) return std::unexpected(Fault::kIo);
+  return Source{nullptr, open->root};
+}
+
+}  // namespace
+
+FsResult<HandleId> Filesystem::open_directory(const Context& ctx, NodeId node) {
+  auto open = std::make_shared<OpenDirectory>();
+  if (node != kRootNode) {
+    auto content = state_->nodes.find(node);
+    if (!content) return std::unexpected(Fault::kNoEntry);
+    if (content->type != FileType::kDirectory) return std::unexpected(Fault::kNotDirectory);
+  } else if (!state_->options.list_root) {
+    return std::unexpected(Fault::kNotPermitted);
+  } else if (!state_->fixed_root) {
+    auto entries = state_->root->list(ctx);
+    if (!entries)
+      return std::unexpected(
+          state_->report(ctx, std::move(entries).error().context("listing the root")));
+    auto listing = std::make_shared<const RootListing>(*entries);
+    auto last = state_->last_root_listing.lock()->lock();
+    if (last && *last == *listing)
+      listing = std::move(last);
+    else
+      *state_->last_root_listing.lock() = listing;
+    open->root = std::move(listing);
+  }
+  return state_->open_directories.add(std::move(open));
+}
+
+FsResult<void> Filesystem::list(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
+                                const Take& take) {
+  Source source = CASTORE_TRY(open_source(ctx, *state_, node, handle));
+  source.visit_from(offset, [&](const DirectoryEntry& entry, uint64_t next_offset) {
+    return take(listed(entry.name, next_offset, content_of(entry)));
+  });
+  return {};
+}
+
+FsResult<void> Filesystem::list_plus(const Context& ctx, NodeId node, HandleId handle,
+                                     uint64_t offset, const TakePlus& take) {
+  Source source = CASTORE_TRY(open_source(ctx, *state_, node, handle));
+  source.visit_from(offset, [&](const DirectoryEntry& entry, uint64_t next_offset) {
+    KnownNode known = source.root ? state_->acquire_in_root(entry) : state_->acquire(node, entry);
+    bool taken = take(listed(entry.name, next_offset, known.content), state_->entry_of(known));
+    if (!taken) state_->release(known.id, 1);
+    return taken;
+  });
+  return {};
+}
+
+void Filesystem::release_directory(HandleId handle) {
+  state_->open_directories.remove(handle);
+}
+
+}  // namespace castore::fs

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/guarded.h"
+#include "fs/directory_cache.h"
+#include "fs/filesystem.h"
+#include "fs/inode_table.h"
+#include "fs/open_files.h"
+#include "fs/rate_limit.h"
+#include "fs/root_listing.h"
+#include "fs/root_names.h"
+#include "model/directory.h"
+
+// What the parts of Filesystem share. Internal to fs/.
+//
+// Locks. Every lock is inside one of the members: one of each inode table shard, of the root's
+// names, of the directory cache and of its fetches, of each handle table, of the last listing, of
+// the rate limit. All of them are leaves: none is held while another is taken, while a service or
+// the root's provider is asked, while a caller's `take` runs, or while a log line is written. What
+// needs two of them in turn is written so that any change in between does no harm.
+namespace castore::fs {
+
+struct Filesystem::State {
+  State(std::shared_ptr<store::BlobService> blobs_in,
+        std::shared_ptr<store::DirectoryService> directories_in,
+        std::shared_ptr<RootProvider> root_in, FilesystemOptions options_in);
+
+  const FilesystemOptions options;
+  const std::shared_ptr<store::BlobService> blobs;
+  const std::shared_ptr<RootProvider> root;
+  const std::shared_ptr<const Directory> fixed_root;  // null where names come and go
+
+  InodeTable nodes;
+  RootNames root_names;
+  DirectoryCache directories;
+  std::atomic<HandleId> last_handle = 0;
+  HandleTable<OpenFile> open_files{last_handle};
+  HandleTable<OpenDirectory> open_directories{last_handle};
+  // For handles opened while the root stays as it is to share one listing.
+  Guarded<std::weak_ptr<const RootListing>> last_root_listing;
+  RateLimit log_limit;
+
+  Attributes attributes_of(const NodeContent& content) const;
+  Attributes root_attributes() const;
+  Entry entry_of(const KnownNode& node) const { return {node.id, attributes_of(node.content)}; }
+
+  // The directory that a node stands for.
+  FsResult<std::shared_ptr<const Directory>> directory_of(const Context& ctx, NodeId node);
+
+  // The node of an entry below `parent`, with one reference more.
+  KnownNode acquire(NodeId parent, const DirectoryEntry& entry);
+  // The same for the root where names come and go: a name keeps the node it has.
+  KnownNode acquire_in_root(const DirectoryEntry& entry);
+  std::optional<KnownNode> acquire_known_in_root(std::string_view name);
+  void release(NodeId node, uint64_t count);
+
+  // For people: where a directory node stands in the mount.
+  std::string path_of(NodeId node);
+
+  // Writes a line to the log and says how the call fails.
+  Fault report(const Context& ctx, const Error& error);
+};
+
+// The entry as a view into `named`.
+DirectoryEntry entry_view(const NamedNode& named);
+
+NodeContent content_of(const DirectoryEntry& entry);
+
+}  // namespace castore::fs

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/unique_fd.h"
+#include "model/node.h"
+
+// What passes between the threads that ingest a folder. Internal to transfer/.
+namespace castore::transfer {
+
+// An open folder of the source. Entries are reached through its descriptor, so that neither depth
+// nor the length of paths matters and nobody can exchange a folder on the way for a symlink.
+struct SourceFolder {
+  SourceFolder(UniqueFd fd_in, std::shared_ptr<SourceFolder> parent_in, std::string name_in)
+      : fd(std::move(fd_in)), parent(std::move(parent_in)), name(std::move(name_in)) {}
+  SourceFolder(const SourceFolder&) = delete;
+  SourceFolder& operator=(const SourceFolder&) = delete;
+  ~SourceFolder();
+
+  // The path of an entry, for messages.
+  std::string path_of(std::string_view entry) const;
+
+  UniqueFd fd;                           // AT_FDCWD for the place the root is named from
+  std::shared_ptr<SourceFolder> parent;  // null there
+  std::string name;
+};
+
+// A file whose blob is stored. `contents` are those of a file that was read just now, when they
+// were asked for.
+struct StoredFile {
+  FileNode node;
+  std::optional<Bytes> contents;
+};
+
+// A file that is too large to be held in memory and must be streamed.
+struct LargeFile {};
+
+// What became of an entry of the source.
+using SourceOutcome = std::variant<std::monostate, StoredFile, LargeFile, SymlinkNode, Error>;
+
+// One step of the depth-first walk over the source.
+struct SourceItem {
+  enum class Kind { kEnterFolder, kLeaveFolder, kFile, kSymlink, kFailure };
+
+  Kind kind = Kind::kFailure;
+  std::shared_ptr<SourceFolder> folder;  // the one that holds the entry
+  std::string name;
+  SourceOutcome outcome{};
+
+  std::string path() const { return folder->path_of(name); }
+};
+
+}  // namespace castore::transfer

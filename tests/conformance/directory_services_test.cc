@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "store/testing/directory_service_suite.h"
+#include "stores.h"
+
+namespace castore::store::testing {
+
+INSTANTIATE_TEST_SUITE_P(All, DirectoryServiceSuite, ::testing::ValuesIn(all_stores()),
+                         factory_name);
+
+}  // namespace castore::store::testing
