@@ -244,10 +244,7 @@ TEST(DirectoryDecodeTest, TooManyBytesAreRefusedBeforeTheyAreRead) {
 }
 
 TEST(DirectoryDecodeTest, TooManyEntriesAreRefused) {
-  std::string bytes;
-  for (size_t i = 0; i <= kDirectoryEntriesMax; ++i) bytes += symlink(fmt::format("{:07}", i), "t");
-  expect_refused(bytes, Code::kTooLarge, "1000001 entries");
-  // Also when each takes only two bytes, and before those that follow take any memory.
+  // Before the rest takes any memory, and before the entries themselves are looked at.
   std::string empty_entries;
   for (size_t i = 0; i < 2 * kDirectoryEntriesMax; ++i) empty_entries += "\x12\0"s;
   expect_refused(empty_entries, Code::kTooLarge, "1000001 entries");

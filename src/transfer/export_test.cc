@@ -253,8 +253,8 @@ TEST_F(ExportTree, ReturnsToFoldersItHadClosed) {
                .build();
   must(run(node, folder_ / "out"));
   EXPECT_EQ(content_below(folder_ / "out/z/z/z", 40, "arm"), kHelloWorld);
-  EXPECT_EQ(content_of(folder_ / "out/z/a/file"), "1");
-  EXPECT_EQ(content_of(folder_ / "out/z/a/z/file"), "0");
+  EXPECT_EQ(content_of(folder_ / "out/z/file"), "1");
+  EXPECT_EQ(content_of(folder_ / "out/z/a/file"), "0");
   EXPECT_EQ(tally_.files, 7u + 8u);
   EXPECT_EQ(tally_.directories, 7u + 8u * 41);
 }

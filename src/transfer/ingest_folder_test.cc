@@ -71,7 +71,7 @@ class IngestFolder : public testing::Test {
       folder = must(open_at(folder.get(), name, O_RDONLY | O_DIRECTORY));
     }
     UniqueFd bottom = must(open_at(folder.get(), "bottom", O_WRONLY | O_CREAT, 0644));
-    must(write_all(bottom.get(), bytes_of("bottom"), "bottom"));
+    must(write_all(bottom.get(), bytes_of("Hello World!"), "bottom"));
   }
 
   static size_t thread_count() {

@@ -334,6 +334,18 @@ TEST_F(IngestTar, DecompressesWhatIsCompressed) {
   }
 }
 
+// libarchive itself does not compare gzip's checksum.
+TEST_F(IngestTar, AByteChangedInACompressedFileIsNoticed) {
+  const std::string bytes =
+      compress(TarBytes().file("a/b", store::testing::noise(300'000, 1)).ended(),
+               archive_write_add_filter_gzip);
+  for (size_t at = bytes.size() / 4; at < bytes.size() * 3 / 4; at += 20'000) {
+    std::string changed = bytes;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    EXPECT_FALSE(try_ingest(changed)) << at;
+  }
+}
+
 TEST_F(IngestTar, AnEmptyInputAndOneThatIsNoArchiveAreClearErrors) {
   expect_failure("", ErrorKind::kInvalidArgument, "it is empty");
   expect_failure("hello", ErrorKind::kInvalidArgument, "it is not a tar archive");

@@ -34,7 +34,7 @@ OpenStores& open_stores() {
 
 Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode) {
   std::string doing = fmt::format("opening the store {}", folder);
-  CASTORE_TRY_WHILE(local::prepare_folder(folder, mode), "{}", doing);
+  CASTORE_TRY(local::prepare_folder(folder, mode));
   struct stat status;
   if (::stat(folder.c_str(), &status) != 0) return fail_errno(errno, "{}", doing);
   const FolderId id(status.st_dev, status.st_ino);
