@@ -223,10 +223,11 @@ def progress(text):
     print(f"# {text}", file=sys.stderr, flush=True)
 
 
-def print_table(rows):
+def print_table(rows, judged):
     head = ["measured", "castore", "beside", "takes", "ratio", "asked", ""]
     lines = [[row.name, row.ours, row.peer, row.theirs, "" if row.ratio is None else f"{row.ratio:.2f}",
-              row.asked, "reached" if row.reached else "NOT reached"] for row in rows]
+              row.asked, ("reached" if row.reached else "NOT reached") if judged else "not judged"]
+             for row in rows]
     widths = [max(len(line[i]) for line in [head] + lines) for i in range(len(head))]
     for line in [head] + [["-" * width for width in widths]] + lines:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
@@ -272,7 +273,7 @@ def main():
     if "memory" in wanted:
         bench.memory()
 
-    print_table(bench.rows)
+    print_table(bench.rows, judged=not options.quick)
     if options.json:
         options.json.write_text(json.dumps([row.__dict__ for row in bench.rows], indent=2) + "\n")
 

@@ -39,8 +39,7 @@ Result<void> listen(int word_fd, pid_t child) {
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
   if (word.empty()) return fail(ErrorKind::kInternal, "the process in the background died");
-  return std::unexpected(
-      Error(static_cast<ErrorKind>(word[0] - kFirstErrorKind), word.substr(1)));
+  return std::unexpected(Error(static_cast<ErrorKind>(word[0] - kFirstErrorKind), word.substr(1)));
 }
 
 Result<void> leave_terminal() {

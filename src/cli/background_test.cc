@@ -32,9 +32,8 @@ TEST(RunInBackground, ReturnsWhenReadyWhileTheServiceGoesOn) {
 }
 
 TEST(RunInBackground, AnErrorBeforeReadyIsTheCallers) {
-  auto started = run_in_background([](const Ready&) -> Result<void> {
-    return fail(ErrorKind::kDenied, "the reason: {}", 42);
-  });
+  auto started = run_in_background(
+      [](const Ready&) -> Result<void> { return fail(ErrorKind::kDenied, "the reason: {}", 42); });
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().kind(), ErrorKind::kDenied);
   EXPECT_EQ(started.error().message(), "the reason: 42");

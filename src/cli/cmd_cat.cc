@@ -12,10 +12,7 @@ namespace {
 class Cat final : public Command {
  public:
   About about() const override {
-    return {.name = "cat",
-            .group = "Looking",
-            .summary = "Print stored files",
-            .more = R"(
+    return {.name = "cat", .group = "Looking", .summary = "Print stored files", .more = R"(
 REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.
 The bytes are compared with their digest on the way; a mismatch is exit code 3.)"};
   }
@@ -28,8 +25,7 @@ The bytes are compared with their digest on the way; a mismatch is exit code 3.)
     store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
     Context ctx = CASTORE_TRY(session.stoppable_context());
     for (const std::string& reference : references_)
-      CASTORE_TRY_WHILE(print(ctx, services, reference, session.output()), "reading {}",
-                        reference);
+      CASTORE_TRY_WHILE(print(ctx, services, reference, session.output()), "reading {}", reference);
     return ExitCode::kOk;
   }
 
@@ -42,11 +38,10 @@ The bytes are compared with their digest on the way; a mismatch is exit code 3.)
                   display_text(link->target.text()));
     const auto* file = std::get_if<FileNode>(&found.node);
     if (file == nullptr) return fail(ErrorKind::kInvalidArgument, "it is a folder");
-    bool there = CASTORE_TRY(store::stream_blob(
-        ctx, *services.blobs, file->digest,
-        [&](ByteView bytes) -> Result<void> { return output.bytes(bytes); }));
-    if (!there)
-      return fail(ErrorKind::kCorrupt, "blob {} is missing from the store", file->digest);
+    bool there = CASTORE_TRY(
+        store::stream_blob(ctx, *services.blobs, file->digest,
+                           [&](ByteView bytes) -> Result<void> { return output.bytes(bytes); }));
+    if (!there) return fail(ErrorKind::kCorrupt, "blob {} is missing from the store", file->digest);
     return {};
   }
 
@@ -55,6 +50,8 @@ The bytes are compared with their digest on the way; a mismatch is exit code 3.)
 
 }  // namespace
 
-std::unique_ptr<Command> cat_command() { return std::make_unique<Cat>(); }
+std::unique_ptr<Command> cat_command() {
+  return std::make_unique<Cat>();
+}
 
 }  // namespace castore::cli

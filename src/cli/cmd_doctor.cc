@@ -55,8 +55,8 @@ Ends with exit code 3 when there is a problem; notes are none.)"};
       object.put("facts", check.facts);
       return output.line(object.text());
     }
-    CASTORE_TRY(output.line(
-        fmt::format("{:<8} {}: {}", to_string(check.state), check.topic, output.name(check.found))));
+    CASTORE_TRY(output.line(fmt::format("{:<8} {}: {}", to_string(check.state), check.topic,
+                                        output.name(check.found))));
     if (check.advice.empty()) return {};
     return output.line(fmt::format("{:<8} -> {}", "", output.name(check.advice)));
   }
@@ -66,6 +66,8 @@ Ends with exit code 3 when there is a problem; notes are none.)"};
 
 }  // namespace
 
-std::unique_ptr<Command> doctor_command() { return std::make_unique<Doctor>(); }
+std::unique_ptr<Command> doctor_command() {
+  return std::make_unique<Doctor>();
+}
 
 }  // namespace castore::cli

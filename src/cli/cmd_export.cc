@@ -32,10 +32,9 @@ Example:
   Result<ExitCode> run(Session& session) override {
     store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
     Context ctx = CASTORE_TRY(session.stoppable_context());
-    auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "exporting {}",
-                                   reference_);
-    std::optional<uint64_t> entries_in_all =
-        CASTORE_TRY(count_entries(ctx, services, found.node));
+    auto found =
+        CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "exporting {}", reference_);
+    std::optional<uint64_t> entries_in_all = CASTORE_TRY(count_entries(ctx, services, found.node));
     transfer::Tally tally;
     Progress progress(session.progress(), "exporting", [&] {
       ProgressCounts counts;
@@ -53,8 +52,7 @@ Example:
  private:
   // The root and everything below, where the recorded size says it: sizes of the doubled convention
   // do not.
-  Result<std::optional<uint64_t>> count_entries(const Context& ctx,
-                                                const store::Services& services,
+  Result<std::optional<uint64_t>> count_entries(const Context& ctx, const store::Services& services,
                                                 const Node& root) const {
     const auto* node = std::get_if<DirectoryNode>(&root);
     if (node == nullptr) return 1;
@@ -69,6 +67,8 @@ Example:
 
 }  // namespace
 
-std::unique_ptr<Command> export_command() { return std::make_unique<Export>(); }
+std::unique_ptr<Command> export_command() {
+  return std::make_unique<Export>();
+}
 
 }  // namespace castore::cli

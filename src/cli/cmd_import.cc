@@ -46,10 +46,10 @@ Examples:
     options.value("--name", "NAME", name_,
                   "The name in the store path, instead of the last part of PATH");
     options.flag("--json", json_, "Print one JSON object a path");
-    options.choice("--directory-size", ingest_options_.size_convention,
-                   {{"documented", SizeConvention::kDocumented},
-                    {"doubled", SizeConvention::kDoubled}},
-                   "How directory sizes are counted; doubled for peers that insist on it");
+    options.choice(
+        "--directory-size", ingest_options_.size_convention,
+        {{"documented", SizeConvention::kDocumented}, {"doubled", SizeConvention::kDoubled}},
+        "How directory sizes are counted; doubled for peers that insist on it");
   }
 
   Result<ExitCode> run(Session& session) override;
@@ -139,9 +139,9 @@ Result<std::string> Import::import_one(const Context& ctx, const store::Services
                                        Item& item) {
   transfer::IngestOptions options = ingest_options_;
   options.compute_nar = true;
-  transfer::Ingested ingested = CASTORE_TRY_WHILE(
-      transfer::ingest_path(ctx, services, item.path, options, item.tally), "importing {}",
-      item.path);
+  transfer::Ingested ingested =
+      CASTORE_TRY_WHILE(transfer::ingest_path(ctx, services, item.path, options, item.tally),
+                        "importing {}", item.path);
   nix::PathInfo info = CASTORE_TRY_WHILE(
       transfer::register_path(ctx, services, item.name, ingested), "registering {}", item.path);
   if (!json_) return info.store_path.absolute();
@@ -154,6 +154,8 @@ Result<std::string> Import::import_one(const Context& ctx, const store::Services
 
 }  // namespace
 
-std::unique_ptr<Command> import_command() { return std::make_unique<Import>(); }
+std::unique_ptr<Command> import_command() {
+  return std::make_unique<Import>();
+}
 
 }  // namespace castore::cli

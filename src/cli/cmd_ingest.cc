@@ -42,10 +42,10 @@ Examples:
         {{"single", transfer::ArchiveRoot::kSingle}, {"whole", transfer::ArchiveRoot::kWhole}},
         "The root of an archive: its single top-level folder (default), or a folder of all of it");
     options.flag("--json", json_, "Print one JSON object");
-    options.choice("--directory-size", ingest_options_.size_convention,
-                   {{"documented", SizeConvention::kDocumented},
-                    {"doubled", SizeConvention::kDoubled}},
-                   "How directory sizes are counted; doubled for peers that insist on it");
+    options.choice(
+        "--directory-size", ingest_options_.size_convention,
+        {{"documented", SizeConvention::kDocumented}, {"doubled", SizeConvention::kDoubled}},
+        "How directory sizes are counted; doubled for peers that insist on it");
   }
 
   Result<ExitCode> run(Session& session) override;
@@ -95,8 +95,7 @@ Result<ExitCode> Ingest::run(Session& session) {
 
 Result<transfer::Ingested> Ingest::ingest(const Context& ctx, const store::Services& services,
                                           transfer::Tally& tally) const {
-  if (!reads_archive())
-    return transfer::ingest_path(ctx, services, path_, ingest_options_, tally);
+  if (!reads_archive()) return transfer::ingest_path(ctx, services, path_, ingest_options_, tally);
   if (path_ == "-")
     return transfer::ingest_archive(ctx, services, STDIN_FILENO, "standard input", archive_root_,
                                     ingest_options_, tally);
@@ -123,6 +122,8 @@ bool Ingest::reads_archive() const {
 
 }  // namespace
 
-std::unique_ptr<Command> ingest_command() { return std::make_unique<Ingest>(); }
+std::unique_ptr<Command> ingest_command() {
+  return std::make_unique<Ingest>();
+}
 
 }  // namespace castore::cli

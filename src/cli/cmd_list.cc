@@ -47,6 +47,8 @@ class List final : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> list_command() { return std::make_unique<List>(); }
+std::unique_ptr<Command> list_command() {
+  return std::make_unique<List>();
+}
 
 }  // namespace castore::cli

@@ -16,10 +16,7 @@ namespace {
 class Ls final : public Command {
  public:
   About about() const override {
-    return {.name = "ls",
-            .group = "Looking",
-            .summary = "List a stored folder",
-            .more = R"(
+    return {.name = "ls", .group = "Looking", .summary = "List a stored folder", .more = R"(
 REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.
 
 Examples:
@@ -37,8 +34,8 @@ Examples:
   Result<ExitCode> run(Session& session) override {
     store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
     Context ctx = CASTORE_TRY(session.stoppable_context());
-    auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "listing {}",
-                                   reference_);
+    auto found =
+        CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "listing {}", reference_);
     if (const auto* directory = std::get_if<DirectoryNode>(&found.node))
       CASTORE_TRY(list(ctx, services, directory->digest, session.output()));
     else
@@ -113,6 +110,8 @@ Examples:
 
 }  // namespace
 
-std::unique_ptr<Command> ls_command() { return std::make_unique<Ls>(); }
+std::unique_ptr<Command> ls_command() {
+  return std::make_unique<Ls>();
+}
 
 }  // namespace castore::cli

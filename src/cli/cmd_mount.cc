@@ -52,7 +52,7 @@ Examples:
     options.value("--threads", "N", threads_, 1, kThreadsMax,
                   "Threads that serve [default: one a processor]");
     options.flag("--show-xattr", show_xattr_,
-                 "Show digests as extended attributes [default: true]");
+                 "Show digests as extended attributes; --show-xattr=false does not");
     options.flag("--foreground", foreground_, "Stay until the mount ends");
     options.value("--log-file", "FILE", log_file_,
                   "Log to this file [default: syslog, in the foreground standard error]");
@@ -129,8 +129,7 @@ Result<std::shared_ptr<fs::RootProvider>> Mount::open_root(const Context& ctx,
                                                            const store::Services& services,
                                                            std::string& source) const {
   if (!root_) return fs::path_info_root(services.path_infos);
-  auto found =
-      CASTORE_TRY_WHILE(transfer::resolve(ctx, services, *root_), "mounting {}", *root_);
+  auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, *root_), "mounting {}", *root_);
   const auto* node = std::get_if<DirectoryNode>(&found.node);
   if (node == nullptr)
     return fail(ErrorKind::kInvalidArgument, "mounting {}: it is no folder but a {}", *root_,
@@ -141,6 +140,8 @@ Result<std::shared_ptr<fs::RootProvider>> Mount::open_root(const Context& ctx,
 
 }  // namespace
 
-std::unique_ptr<Command> mount_command() { return std::make_unique<Mount>(); }
+std::unique_ptr<Command> mount_command() {
+  return std::make_unique<Mount>();
+}
 
 }  // namespace castore::cli

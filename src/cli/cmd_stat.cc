@@ -39,12 +39,11 @@ A folder's size is the number of entries below it, a file's its bytes.)"};
     Context ctx = CASTORE_TRY(session.stoppable_context());
     bool first = true;
     for (const std::string& reference : references_) {
-      auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference), "reading {}",
-                                     reference);
+      auto found =
+          CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference), "reading {}", reference);
       std::optional<uint64_t> entries;
       if (const auto* node = std::get_if<DirectoryNode>(&found.node))
-        entries = CASTORE_TRY(get_directory(ctx, services, node->digest, reference))
-                      ->entry_count();
+        entries = CASTORE_TRY(get_directory(ctx, services, node->digest, reference))->entry_count();
       if (!json_ && !first) CASTORE_TRY(session.output().line(""));
       first = false;
       CASTORE_TRY(json_ ? print_json(found, entries, session.output())
@@ -116,6 +115,8 @@ A folder's size is the number of entries below it, a file's its bytes.)"};
 
 }  // namespace
 
-std::unique_ptr<Command> stat_command() { return std::make_unique<Stat>(); }
+std::unique_ptr<Command> stat_command() {
+  return std::make_unique<Stat>();
+}
 
 }  // namespace castore::cli

@@ -34,6 +34,8 @@ class Umount final : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> umount_command() { return std::make_unique<Umount>(); }
+std::unique_ptr<Command> umount_command() {
+  return std::make_unique<Umount>();
+}
 
 }  // namespace castore::cli

@@ -75,9 +75,9 @@ REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.)"};
           .put_bytes("detail", finding.detail);
       CASTORE_TRY(output.line(object.text()));
     } else {
-      CASTORE_TRY(output.line(fmt::format("{:<8}  {}: {}", to_string(finding.kind),
-                                          output.name(finding.object),
-                                          output.name(finding.detail))));
+      CASTORE_TRY(
+          output.line(fmt::format("{:<8}  {}: {}", to_string(finding.kind),
+                                  output.name(finding.object), output.name(finding.detail))));
     }
     return output.flush();
   }
@@ -88,6 +88,8 @@ REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.)"};
 
 }  // namespace
 
-std::unique_ptr<Command> verify_command() { return std::make_unique<Verify>(); }
+std::unique_ptr<Command> verify_command() {
+  return std::make_unique<Verify>();
+}
 
 }  // namespace castore::cli

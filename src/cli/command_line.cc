@@ -98,9 +98,8 @@ void OptionSet::value(const char* names, const char* placeholder,
       ->group(group_);
 }
 
-void OptionSet::value(const char* names, const char* placeholder,
-                      std::optional<uint32_t>& variable, uint32_t lowest, uint32_t highest,
-                      const std::string& help) {
+void OptionSet::value(const char* names, const char* placeholder, std::optional<uint32_t>& variable,
+                      uint32_t lowest, uint32_t highest, const std::string& help) {
   app_.add_option_function<uint32_t>(
           names, [&variable](uint32_t given) { variable = given; }, help)
       ->check(CLI::Range(lowest, highest))
@@ -126,8 +125,7 @@ void OptionSet::add_choice(const char* names, std::vector<std::string> words,
       ->group(group_);
 }
 
-void OptionSet::argument(const char* placeholder, std::string& variable,
-                         const std::string& help) {
+void OptionSet::argument(const char* placeholder, std::string& variable, const std::string& help) {
   app_.add_option_function<std::string>(
           placeholder, [&variable](const std::string& given) { variable = unshielded(given); },
           help)

@@ -54,8 +54,8 @@ class CommandLineTest : public ::testing::Test {
 };
 
 TEST_F(CommandLineTest, FillsTheCommandsOptions) {
-  auto line = parse({"probe", "a", "--text=t", "-f", "--on=false", "--count", "3", "--colour",
-                     "red", "b"});
+  auto line =
+      parse({"probe", "a", "--text=t", "-f", "--on=false", "--count", "3", "--colour", "red", "b"});
   ASSERT_TRUE(line);
   EXPECT_EQ(line->command, &probe());
   EXPECT_EQ(probe().paths, (std::vector<std::string>{"a", "b"}));
@@ -86,9 +86,8 @@ TEST_F(CommandLineTest, TakesCommonOptionsBeforeAndAfterTheCommand) {
 }
 
 TEST_F(CommandLineTest, TakesAnyPathAsItIs) {
-  std::vector<const char*> odd = {"probe", "[a,b]", "",         "-",  "a=b",
-                                  "a,b",   "\xff",  "{x}",      "%%", "\"quoted\"",
-                                  "--",    "-x",    "--option", "probe"};
+  std::vector<const char*> odd = {"probe", "[a,b]", "",           "-",  "a=b", "a,b",      "\xff",
+                                  "{x}",   "%%",    "\"quoted\"", "--", "-x",  "--option", "probe"};
   ASSERT_TRUE(parse(odd)) << err_;
   std::vector<std::string> expected(odd.begin() + 1, odd.end());
   std::erase(expected, "--");
@@ -101,15 +100,15 @@ TEST_F(CommandLineTest, APathMayBeCalledLikeTheCommand) {
 }
 
 TEST_F(CommandLineTest, MistakesAreUsageErrorsOnStandardError) {
-  for (const auto& mistake : std::vector<std::vector<const char*>>{
-           {},
-           {"unknown"},
-           {"probe"},
-           {"probe", "a", "--unknown"},
-           {"probe", "a", "--count", "10"},
-           {"probe", "a", "--count", "x"},
-           {"probe", "a", "--colour", "green"},
-           {"probe", "a", "--text"}}) {
+  for (const auto& mistake :
+       std::vector<std::vector<const char*>>{{},
+                                             {"unknown"},
+                                             {"probe"},
+                                             {"probe", "a", "--unknown"},
+                                             {"probe", "a", "--count", "10"},
+                                             {"probe", "a", "--count", "x"},
+                                             {"probe", "a", "--colour", "green"},
+                                             {"probe", "a", "--text"}}) {
     auto line = parse(mistake);
     ASSERT_FALSE(line);
     EXPECT_EQ(line.error(), ExitCode::kUsage);

@@ -60,8 +60,7 @@ Result<std::shared_ptr<const Directory>> get_directory(const Context& ctx,
                                                        const store::Services& services,
                                                        const Digest& digest,
                                                        std::string_view place) {
-  auto directory =
-      CASTORE_TRY_WHILE(services.directories->get(ctx, digest), "reading {}", place);
+  auto directory = CASTORE_TRY_WHILE(services.directories->get(ctx, digest), "reading {}", place);
   if (directory == nullptr)
     return fail(ErrorKind::kCorrupt, "reading {}: directory {} is missing from the store", place,
                 digest);

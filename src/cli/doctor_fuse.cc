@@ -67,6 +67,14 @@ Check check_device() {
   check.facts.put("kernel", kernel.release).put("usable", static_cast<bool>(device));
   if (device) {
     check.found = fmt::format("/dev/fuse can be opened (Linux {})", kernel.release);
+    struct stat status;
+    constexpr mode_t kOthersReadAndWrite = S_IROTH | S_IWOTH;
+    if (::fstat(device.get(), &status) == 0 &&
+        (status.st_mode & kOthersReadAndWrite) != kOthersReadAndWrite) {
+      check.state = CheckState::kNote;
+      check.found += fmt::format(", but not by everybody (mode {:03o})", status.st_mode & 0777);
+      check.advice = "so that ordinary users can mount too: chmod 666 /dev/fuse";
+    }
     return check;
   }
   check.state = CheckState::kProblem;
@@ -92,8 +100,8 @@ Check check_protocol() {
   check.facts.put("major", uint64_t{offer->major}).put("minor", uint64_t{offer->minor});
   if (agreement == nullptr) {
     check.state = CheckState::kProblem;
-    check.found = fmt::format("the kernel speaks {}.{}, which this castore does not",
-                              offer->major, offer->minor);
+    check.found = fmt::format("the kernel speaks {}.{}, which this castore does not", offer->major,
+                              offer->minor);
     check.advice = fmt::format("nothing can be mounted: it takes {}.{} (Linux 5.4) or later",
                                fuse::abi::kMajor, fuse::abi::kMinorMin);
     return check;
@@ -126,7 +134,7 @@ Check check_fusermount() {
                 (status.st_mode & S_ISUID) != 0 && status.st_uid == 0;
   check.facts.put("found", program.has_value()).put("setuid", setuid);
   if (program && setuid) {
-    check.found = fmt::format("{}, setuid root: ordinary users can mount", *program);
+    check.found = fmt::format("{} is setuid root", *program);
     return check;
   }
   // Root mounts without it.
@@ -199,7 +207,7 @@ Check check_mount(const CastoreMount& mount) {
 
 std::vector<Check> check_fuse() {
   std::vector<Check> checks = {check_device()};
-  if (checks.back().state == CheckState::kOk) checks.push_back(check_protocol());
+  if (checks.back().state != CheckState::kProblem) checks.push_back(check_protocol());
   checks.push_back(check_fusermount());
   checks.push_back(check_allow_other());
   return checks;

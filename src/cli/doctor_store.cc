@@ -40,12 +40,12 @@ Check check_descriptors() {
 Check check_folder_and_content(const config::StoreFacts& facts) {
   Check check{.topic = "store"};
   check.found = fmt::format(
-      "{}: format {}, {} paths, {} directories, {} blobs, {} of small ones in {} packs, database "
+      "{}: format {}, {} paths, {} directories, {} blobs, small ones: {} (packs: {}), database "
       "{}, {} free on its disk",
       facts.folder, facts.format_version, display_count(facts.path_infos),
-      display_count(facts.directories), display_count(facts.blobs),
-      display_bytes(facts.pack_bytes), display_count(facts.packs),
-      display_bytes(facts.database_bytes), display_bytes(facts.disk_bytes_free));
+      display_count(facts.directories), display_count(facts.blobs), display_bytes(facts.pack_bytes),
+      display_count(facts.packs), display_bytes(facts.database_bytes),
+      display_bytes(facts.disk_bytes_free));
   check.facts.put_bytes("folder", facts.folder)
       .put("format_version", uint64_t{facts.format_version})
       .put("paths", facts.path_infos)

@@ -30,9 +30,10 @@ int enter_private_mounts() {
     std::string uid_map = fmt::format("0 {} 1", ::geteuid());
     std::string gid_map = fmt::format("0 {} 1", ::getegid());
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return errno;
-    for (const auto& [path, text] : {std::pair<const char*, std::string>{"/proc/self/setgroups", "deny"},
-                                     {"/proc/self/uid_map", uid_map},
-                                     {"/proc/self/gid_map", gid_map}}) {
+    for (const auto& [path, text] :
+         {std::pair<const char*, std::string>{"/proc/self/setgroups", "deny"},
+          {"/proc/self/uid_map", uid_map},
+          {"/proc/self/gid_map", gid_map}}) {
       UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
       if (!fd || ::write(fd.get(), text.data(), text.size()) < 0) return errno;
     }
@@ -50,8 +51,7 @@ void probe_in_child(int answer_fd) {
   int error = enter_private_mounts();
   if (error == 0) {
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
-    std::string options =
-        fmt::format("fd={},rootmode=40000,user_id=0,group_id=0", device.get());
+    std::string options = fmt::format("fd={},rootmode=40000,user_id=0,group_id=0", device.get());
     if (!device ||
         ::mount("castore-doctor", "/dev", "fuse", MS_RDONLY | MS_NOSUID | MS_NODEV,
                 options.c_str()) != 0 ||

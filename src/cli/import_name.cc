@@ -25,11 +25,13 @@ Result<std::string> import_name(std::string_view path) {
   std::string_view trimmed = without_empty_end(path);
   std::string_view name = trimmed.substr(trimmed.rfind('/') + 1);
   if (name.empty() || name == "..")
-    return fail(ErrorKind::kInvalidArgument, "the path has no name of its own; give one with --name");
-  if (!is_utf8(name))
     return fail(ErrorKind::kInvalidArgument,
-                "the name {} is not UTF-8; give another with --name", display_text(name));
-  CASTORE_TRY_WHILE(nix::check_store_path_name(name), "as a store path name (--name gives another)");
+                "the path has no name of its own; give one with --name");
+  if (!is_utf8(name))
+    return fail(ErrorKind::kInvalidArgument, "the name {} is not UTF-8; give another with --name",
+                display_text(name));
+  CASTORE_TRY_WHILE(nix::check_store_path_name(name),
+                    "as a store path name (--name gives another)");
   return std::string(name);
 }
 

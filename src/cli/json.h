@@ -10,8 +10,8 @@
 namespace castore::cli {
 
 // One JSON object, written on one line, its fields in the order they were put. JSON text is UTF-8,
-// but names and symlink targets are bytes: `put_bytes` writes such a value twice, as text for people
-// with \xNN for what is not UTF-8, and as "<key>_base64", which is exact.
+// but names and symlink targets are bytes: `put_bytes` writes such a value twice, as text for
+// people with \xNN for what is not UTF-8, and as "<key>_base64", which is exact.
 class JsonObject {
  public:
   JsonObject& put(std::string_view key, std::string_view utf8);

@@ -12,7 +12,9 @@ TEST(JsonObject, KeepsTheOrderOfItsFields) {
   EXPECT_EQ(object.text(), R"({"z":"text","a":18446744073709551615,"m":true})");
 }
 
-TEST(JsonObject, WithoutFieldsIsEmpty) { EXPECT_EQ(JsonObject().text(), "{}"); }
+TEST(JsonObject, WithoutFieldsIsEmpty) {
+  EXPECT_EQ(JsonObject().text(), "{}");
+}
 
 TEST(JsonObject, StaysOnOneLine) {
   EXPECT_EQ(JsonObject().put("k", "a\n\"b\"\\\x01").text(), "{\"k\":\"a\\n\\\"b\\\"\\\\\\u0001\"}");

@@ -39,7 +39,7 @@ Result<ExitCode> run(Command& command, Session& session) {
 
 int run_program(int argc, const char* const* argv) {
   const std::unique_ptr<Command> commands[] = {
-      import_command(), ingest_command(), list_command(),  ls_command(),
+      import_command(), ingest_command(), list_command(),   ls_command(),
       cat_command(),    stat_command(),   export_command(), mount_command(),
       umount_command(), verify_command(), doctor_command(),
   };

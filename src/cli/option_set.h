@@ -37,9 +37,8 @@ class OptionSet {
               const std::string& help) {
     std::vector<std::string> spelled;
     for (const auto& [word, meaning] : words) spelled.push_back(word);
-    add_choice(names, spelled, help, [&variable, words = std::move(words)](size_t i) {
-      variable = words[i].second;
-    });
+    add_choice(names, spelled, help,
+               [&variable, words = std::move(words)](size_t i) { variable = words[i].second; });
   }
 
   // What stands on the command line without a name, in the order of these calls.

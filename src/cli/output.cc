@@ -10,7 +10,9 @@
 namespace castore::cli {
 namespace {
 
-std::unexpected<Error> write_failed() { return fail_errno(errno, "writing to standard output"); }
+std::unexpected<Error> write_failed() {
+  return fail_errno(errno, "writing to standard output");
+}
 
 }  // namespace
 

@@ -67,9 +67,9 @@ std::string progress_line(std::string_view doing, const ProgressCounts& counts,
                           uint64_t bytes_per_s, std::chrono::seconds elapsed, size_t columns) {
   std::string line(doing);
   if (counts.done) line += "  " + bar(*counts.done);
-  line += fmt::format("  {}:{:02}  {} files  {}  {}/s", elapsed.count() / 60,
-                      elapsed.count() % 60, display_count(counts.files),
-                      display_bytes(counts.bytes), display_bytes(bytes_per_s));
+  line += fmt::format("  {}:{:02}  {} files  {}  {}/s", elapsed.count() / 60, elapsed.count() % 60,
+                      display_count(counts.files), display_bytes(counts.bytes),
+                      display_bytes(bytes_per_s));
   if (counts.blobs_new != 0 || counts.blobs_reused != 0)
     line += fmt::format("  new {} ({})  reused {}", display_count(counts.blobs_new),
                         display_bytes(counts.bytes_new), display_count(counts.blobs_reused));

@@ -28,8 +28,7 @@ config::ServiceAddresses addresses_of(CommonOptions options) {
       .blobs = option_or_environment(std::move(options.blobs), "BLOB_SERVICE_ADDR"),
       .directories =
           option_or_environment(std::move(options.directories), "DIRECTORY_SERVICE_ADDR"),
-      .path_infos =
-          option_or_environment(std::move(options.path_infos), "PATH_INFO_SERVICE_ADDR"),
+      .path_infos = option_or_environment(std::move(options.path_infos), "PATH_INFO_SERVICE_ADDR"),
   };
 }
 

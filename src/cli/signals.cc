@@ -66,8 +66,7 @@ void StopOnSignal::run() {
   for (;;) {
     struct pollfd polled[2] = {{signals_.get(), POLLIN, 0}, {end_.get(), POLLIN, 0}};
     bool bounded = caught_ != 0 && grace_.has_value();
-    int timeout_ms =
-        bounded ? static_cast<int>(std::chrono::milliseconds(*grace_).count()) : -1;
+    int timeout_ms = bounded ? static_cast<int>(std::chrono::milliseconds(*grace_).count()) : -1;
     int ready = ::poll(polled, 2, timeout_ms);
     if (ready < 0) continue;  // EINTR
     if (polled[1].revents != 0) return;

@@ -34,8 +34,8 @@ class StopOnSignal {
   int caught() const { return caught_; }
 
  private:
-  StopOnSignal(std::optional<std::chrono::seconds> grace,
-               const sigset_t& blocked_before, UniqueFd signals, UniqueFd end);
+  StopOnSignal(std::optional<std::chrono::seconds> grace, const sigset_t& blocked_before,
+               UniqueFd signals, UniqueFd end);
   void run();
 
   const std::optional<std::chrono::seconds> grace_;

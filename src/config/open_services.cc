@@ -23,18 +23,9 @@ Result<store::Services> open_local(std::string_view rest, Access access) {
   if (rest.empty() || rest.front() != '/')
     return fail(ErrorKind::kInvalidArgument,
                 "local:// needs an absolute folder after it, as in local:///srv/castore");
-  std::string folder(rest);
-  if (access == Access::kWrite) {
-    auto store = CASTORE_TRY(backends::LocalStore::open(folder, backends::OpenMode::kCreate));
-    return store->services();
-  }
-  auto store = backends::LocalStore::open(folder, backends::OpenMode::kExisting);
-  if (!store && store.error().kind() == ErrorKind::kNotFound)
-    return fail(ErrorKind::kNotFound,
-                "{} (the first `castore import PATH` makes a store; --store or CASTORE_STORE names "
-                "another folder)",
-                store.error().message());
-  return CASTORE_TRY(std::move(store))->services();
+  auto mode =
+      access == Access::kWrite ? backends::OpenMode::kCreate : backends::OpenMode::kExisting;
+  return CASTORE_TRY(backends::LocalStore::open(std::string(rest), mode))->services();
 }
 
 // What stands before "://" in an address, and what opens the rest of it. An opener gives all the
@@ -63,8 +54,7 @@ Result<store::Services> open_address(const std::string& address, Access access) 
   constexpr std::string_view kSeparator = "://";
   size_t end = address.find(kSeparator);
   if (end == address.npos)
-    return fail(ErrorKind::kInvalidArgument, "no scheme in the address (known: {})",
-                known_forms());
+    return fail(ErrorKind::kInvalidArgument, "no scheme in the address (known: {})", known_forms());
   std::string_view name = std::string_view(address).substr(0, end);
   for (const Scheme& scheme : kSchemes)
     if (scheme.name == name)
@@ -101,18 +91,11 @@ std::string default_store_folder() {
 }
 
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access) {
-  // Opened only when a service is to live there.
-  store::Services folder;
-  if (!addresses.blobs || !addresses.directories || !addresses.path_infos)
-    folder = CASTORE_TRY_WHILE(open_local(addresses.store_folder, access), "opening the store {}",
-                               addresses.store_folder);
-
-  // The cache speaks of blobs, so it comes from where they are.
-  store::Services services = folder;
+  store::Services services;
   if (addresses.blobs) {
-    store::Services opened = CASTORE_TRY(open_given("blob", *addresses.blobs, access));
-    services.blobs = std::move(opened.blobs);
-    services.import_cache = std::move(opened.import_cache);
+    services = CASTORE_TRY(open_given("blob", *addresses.blobs, access));
+    services.directories.reset();
+    services.path_infos.reset();
   }
   if (addresses.directories)
     services.directories =
@@ -120,6 +103,18 @@ Result<store::Services> open_services(const ServiceAddresses& addresses, Access 
   if (addresses.path_infos)
     services.path_infos =
         CASTORE_TRY(open_given("path info", *addresses.path_infos, access)).path_infos;
+  if (addresses.blobs && addresses.directories && addresses.path_infos) return services;
+
+  if (addresses.store_folder.empty())
+    return fail(ErrorKind::kInvalidArgument, "the name of the store folder is empty");
+  store::Services folder = CASTORE_TRY(open_local(addresses.store_folder, access));
+  if (!services.blobs) {
+    services.blobs = std::move(folder.blobs);
+    // The cache speaks of blobs, so it comes from where they are.
+    services.import_cache = std::move(folder.import_cache);
+  }
+  if (!services.directories) services.directories = std::move(folder.directories);
+  if (!services.path_infos) services.path_infos = std::move(folder.path_infos);
   return services;
 }
 

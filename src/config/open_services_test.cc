@@ -123,7 +123,9 @@ TEST_F(OpenServices, AMemoryAddressTakesNoHostAndNoPath) {
   }
 }
 
-TEST(DefaultStoreFolder, IsAbsolute) { EXPECT_EQ(default_store_folder().front(), '/'); }
+TEST(DefaultStoreFolder, IsAbsolute) {
+  EXPECT_EQ(default_store_folder().front(), '/');
+}
 
 }  // namespace
 }  // namespace castore::config

@@ -4,8 +4,7 @@
 namespace castore::config {
 
 Result<StoreFacts> store_facts(const std::string& store_folder) {
-  auto store = CASTORE_TRY(
-      backends::LocalStore::open(store_folder, backends::OpenMode::kExisting));
+  auto store = CASTORE_TRY(backends::LocalStore::open(store_folder, backends::OpenMode::kExisting));
   return store->facts();
 }
 

@@ -48,6 +48,12 @@ class BlobWriter {
 
   virtual Result<void> append(ByteView bytes) = 0;
 
+  // Takes over the content of an open file by sharing its blocks, where the service's disk can do
+  // that. Before any `append`. Gives a descriptor of the shared content, open as long as the
+  // writer: the caller appends exactly what it reads there, which is hashed and not written again.
+  // Nothing: not possible, go on as if it had not been asked.
+  virtual Result<std::optional<int>> share_blocks_of(int /*source_fd*/) { return std::nullopt; }
+
   // Makes the blob visible and gives its digest. Called once, last.
   virtual Result<StoredBlob> commit() = 0;
 };

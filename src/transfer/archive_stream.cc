@@ -55,6 +55,7 @@ Result<ByteView> UnpackedStream::read_source() {
   const size_t length = CASTORE_TRY(source_(buffer_));
   const ByteView bytes(buffer_.data(), length);
   source_tail_.pass(bytes);
+  gzip_.pass_packed(bytes);
   return bytes;
 }
 
@@ -80,6 +81,7 @@ Result<void> UnpackedStream::open() {
   if (source_tail_.total() == 0) return fail(ErrorKind::kInvalidArgument, "it is empty");
   if (failed)
     return fail(ErrorKind::kInvalidArgument, "it is not an archive: {}", archive_message(archive));
+  is_gzip_ = ::archive_filter_code(archive, 0) == ARCHIVE_FILTER_GZIP;
   return {};
 }
 
@@ -101,6 +103,7 @@ Result<ByteView> UnpackedStream::next() {
     if (length == 0) continue;
     const ByteView bytes(static_cast<const std::byte*>(data), length);
     unpacked_tail_.pass(bytes);
+    if (is_gzip_) gzip_.pass_unpacked(bytes);
     if (unpacked_tail_.total() > unpacked_bytes_max_)
       return fail(ErrorKind::kExhausted, "it unpacks to more than {} bytes", unpacked_bytes_max_);
     return bytes;
@@ -116,6 +119,8 @@ Result<void> UnpackedStream::drain() {
   if (source_tail_.begin() > used)
     return fail(ErrorKind::kCorrupt,
                 "there is something after the end of the compressed data, at byte {}", used);
+  // With padding after it, the checksum is not at the end.
+  if (is_gzip_ && source_tail_.total() == used) return gzip_.verify();
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "transfer/archive_source.h"
+#include "transfer/gzip_check.h"
 
 // The bytes of an archive on their way to the tar reader. Internal to transfer/.
 namespace castore::transfer {
@@ -64,6 +65,8 @@ class UnpackedStream {
   const uint64_t unpacked_bytes_max_;
   std::vector<std::byte> buffer_;
   std::optional<Error> source_error_;
+  GzipCheck gzip_;
+  bool is_gzip_ = false;
   ZeroTail source_tail_;
   ZeroTail unpacked_tail_;
   ArchiveHandle archive_;

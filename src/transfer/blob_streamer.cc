@@ -3,6 +3,8 @@
 
 #include <latch>
 
+#include "base/file.h"
+
 namespace castore::transfer {
 
 BlobStreamer::BlobStreamer()
@@ -13,6 +15,26 @@ BlobStreamer::BlobStreamer()
 Result<store::StoredBlob> BlobStreamer::store(const Context& ctx, store::BlobService& blobs,
                                               const Read& read, const Observe& observe) {
   auto writer = CASTORE_TRY(blobs.create(ctx));
+  return store_with(ctx, *writer, read, observe);
+}
+
+Result<store::StoredBlob> BlobStreamer::store_file(const Context& ctx, store::BlobService& blobs,
+                                                   int fd, std::string_view name,
+                                                   const Observe& observe) {
+  auto writer = CASTORE_TRY(blobs.create(ctx));
+  // What is shared does not change under the reader any more.
+  const int source = CASTORE_TRY(writer->share_blocks_of(fd)).value_or(fd);
+  uint64_t offset = 0;
+  auto read = [&](MutableByteView out) -> Result<size_t> {
+    const size_t length = CASTORE_TRY(read_at(source, offset, out, name));
+    offset += length;
+    return length;
+  };
+  return store_with(ctx, *writer, read, observe);
+}
+
+Result<store::StoredBlob> BlobStreamer::store_with(const Context& ctx, store::BlobWriter& writer,
+                                                   const Read& read, const Observe& observe) {
   size_t turn = 0;
   size_t length = CASTORE_TRY(read(piece(turn)));
   while (length > 0) {
@@ -23,7 +45,7 @@ Result<store::StoredBlob> BlobStreamer::store(const Context& ctx, store::BlobSer
     Result<size_t> next_length = size_t{0};
     std::latch done(more ? 2 : 1);
     pool_.submit([&] {
-      appended = writer->append(current);
+      appended = writer.append(current);
       done.count_down();
     });
     if (more)
@@ -38,7 +60,7 @@ Result<store::StoredBlob> BlobStreamer::store(const Context& ctx, store::BlobSer
     length = CASTORE_TRY(std::move(next_length));
     turn = 1 - turn;
   }
-  return writer->commit();
+  return writer.commit();
 }
 
 }  // namespace castore::transfer

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/context.h"
@@ -29,7 +30,15 @@ class BlobStreamer {
   Result<store::StoredBlob> store(const Context& ctx, store::BlobService& blobs, const Read& read,
                                   const Observe& observe);
 
+  // The same for an open file, whose blocks are shared with the store where both can.
+  // `name` stands in messages.
+  Result<store::StoredBlob> store_file(const Context& ctx, store::BlobService& blobs, int fd,
+                                       std::string_view name, const Observe& observe);
+
  private:
+  Result<store::StoredBlob> store_with(const Context& ctx, store::BlobWriter& writer,
+                                       const Read& read, const Observe& observe);
+
   static constexpr size_t kPieceBytes = size_t{4} << 20;
 
   MutableByteView piece(size_t i) { return {pieces_[i].get(), kPieceBytes}; }

@@ -145,20 +145,17 @@ Result<FileNode> SourceReader::stream(const SourceItem& item, const StreamObserv
   OpenedFile file = CASTORE_TRY(open_source(item, now_()));
   (void)::posix_fadvise(file.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   CASTORE_TRY(observer.begin(file.size(), is_executable(file.status)));
-  uint64_t offset = 0;
-  auto read = [&](MutableByteView out) -> Result<size_t> {
-    size_t length = CASTORE_TRY_WHILE(read_at(file.fd.get(), offset, out, ""), "{}", item.path());
-    offset += length;
-    if (offset > file.size()) return changed_while_read(item);
-    return length;
-  };
+  uint64_t consumed = 0;
   auto consume = [&](ByteView bytes) -> Result<void> {
+    consumed += bytes.size();
+    if (consumed > file.size()) return changed_while_read(item);
     tally_.bytes += bytes.size();
     return observer.contents(bytes);
   };
   if (!streamer_) streamer_.emplace();
-  auto stored = CASTORE_TRY_WHILE(streamer_->store(ctx_, *services_.blobs, read, consume),
-                                  "storing {}", item.path());
+  auto stored = CASTORE_TRY_WHILE(
+      streamer_->store_file(ctx_, *services_.blobs, file.fd.get(), item.path(), consume),
+      "storing {}", item.path());
   if (stored.size != file.size() || !is_unchanged(file)) return changed_while_read(item);
   tally_.count_blob(stored.is_new, stored.size);
   CASTORE_TRY(remember(file.status, file.opened_ns, stored.digest));

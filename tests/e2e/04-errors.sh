@@ -88,6 +88,8 @@ echo x >foreign/precious
 expect_code 1 castore --store foreign import t
 expect_equal "$(ls foreign)" precious
 
+expect_error 1 'store folder is empty' castore --store '' list
+
 step "a store that may not be written is said to be so"
 if [[ $(id -u) -eq 0 ]]; then
   expect_error 1 'Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups \

@@ -14,8 +14,9 @@ for word in import ingest mount umount list ls cat stat export verify doctor CAS
 done
 expect_code 0 castore --version
 grep -Eqx 'castore [0-9]+\.[0-9]+\.[0-9]+' "$work/out" || fail "version line"
-for command in import ingest mount umount list ls cat stat export verify doctor; do
-  expect_code 0 castore "$command" --help
+for command in "" import ingest mount umount list ls cat stat export verify doctor; do
+  # shellcheck disable=SC2086
+  expect_code 0 castore $command --help
   [[ -s $work/out && ! -s $work/err ]] || fail "help of $command"
   # The manual has every long option that the help has.
   grep -Eo -- '--[a-z][a-z-]+' "$work/out" | sort -u >options

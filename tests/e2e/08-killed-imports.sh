@@ -6,37 +6,39 @@ source "$(dirname "$0")/lib.sh"
 
 cd "$work"
 rounds=${CASTORE_E2E_ROUNDS:-50}
-mkdir t
-python3 - <<'EOF'
-import os
-for i in range(3000):
+# fill_tree ROUND: contents that no round before had, so that each import has all the work to do.
+fill_tree() {
+  python3 - "$1" <<'EOF'
+import os, sys
+for i in range(1500):
     folder = "t/%02d" % (i % 50)
     os.makedirs(folder, exist_ok=True)
     with open("%s/%d" % (folder, i), "wb") as file:
-        file.write(b"%d " % i * (i % 700 + 1))
-for i in range(6):
+        file.write(b"%s %d " % (sys.argv[1].encode(), i) * (i % 80 + 1))
+for i in range(2):
     with open("t/large-%d" % i, "wb") as file:
-        file.write(os.urandom(1 << 20))
+        file.write(os.urandom(400000))
 EOF
+}
 echo kept >kept
 kept=$(castore import kept)
 
 # How long a whole import takes decides when to kill.
+fill_tree none
 start=$(date +%s%N)
 castore --store "$work/timing" import t >/dev/null
-whole_us=$((($(date +%s%N) - start) / 1000))
+whole_ms=$((($(date +%s%N) - start) / 1000000))
 seed=${CASTORE_E2E_SEED:-$RANDOM}
 RANDOM=$seed
-step "$rounds rounds, a whole import takes $((whole_us / 1000)) ms, seed $seed"
+step "$rounds rounds, a whole import takes $whole_ms ms, seed $seed"
 
 killed=0
 for round in $(seq "$rounds"); do
-  # What no import has seen yet, so that no round is the same work again.
-  echo "$round" >t/changing
-  head -c $((RANDOM * 20)) /dev/urandom >t/large-changing
+  fill_tree "$round"
+  delay_ms=$((whole_ms * RANDOM / 32768))
   "$CASTORE" import t >reported 2>/dev/null &
   pid=$!
-  sleep "$(python3 -c "print($whole_us * ($RANDOM / 32767) * 1.1 / 1e6)")"
+  sleep "$((delay_ms / 1000)).$(printf %03d $((delay_ms % 1000)))"
   kill -KILL $pid 2>/dev/null && killed=$((killed + 1))
   wait $pid 2>/dev/null || true
   expect_code 0 castore verify

@@ -49,7 +49,7 @@ done <printed
 
 step "imports show in a mount at once"
 need_fuse
-mount_at mnt --list-root
+mount_at "$work/mnt" --list-root
 for i in 1 2 3 4 5; do
   echo "later $i" >"later-$i"
   path=$(castore import "later-$i")

@@ -37,6 +37,7 @@ clean_up() {
   exit "$code"
 }
 trap clean_up EXIT
+trap 'exit 143' TERM INT HUP
 
 # expect_code CODE COMMAND...: output goes to $work/out and $work/err.
 expect_code() {
@@ -93,9 +94,10 @@ mount_at() {
 
 # The process that serves FOLDER: the one whose command line ends with it.
 server_of() {
-  local process
+  local process arguments
   for process in /proc/[0-9]*; do
-    if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | tail -n 1 | grep -qxF -- "$1"; then
+    { mapfile -d '' -t arguments <"$process/cmdline"; } 2>/dev/null || continue
+    if ((${#arguments[@]} > 1)) && [[ ${arguments[-1]} == "$1" ]]; then
       echo "${process#/proc/}"
       return
     fi

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <latch>
@@ -71,7 +73,23 @@ class LocalBlobWriter final : public BlobWriter {
     return append_to_file(bytes);
   }
 
+  Result<std::optional<int>> share_blocks_of(int source_fd) override {
+    CASTORE_CHECK(!file_ && small_.empty(), "blocks are shared before anything is appended");
+    UnnamedFile file = CASTORE_TRY(state_->files.create());
+    // Whatever the reason (another filesystem, one that cannot share), copying still works.
+    if (::ioctl(file.fd.get(), FICLONE, source_fd) != 0) return std::nullopt;
+    file_.emplace(std::move(file));
+    shared_ = true;
+    return file_->fd.get();
+  }
+
   Result<StoredBlob> commit() override {
+    if (shared_) {
+      auto status = CASTORE_TRY(stat_fd(file_->fd.get(), "a new blob"));
+      if (static_cast<uint64_t>(status.st_size) != size_)
+        return fail(ErrorKind::kInternal, "{} bytes of a shared file of {} were appended", size_,
+                    status.st_size);
+    }
     if (!file_) {
       Digest digest = blake3(small_);
       return service_.put(Context(), digest, Bytes::take(std::move(small_)));
@@ -85,6 +103,11 @@ class LocalBlobWriter final : public BlobWriter {
  private:
   Result<void> append_to_file(ByteView bytes) {
     std::string_view where = "a new blob";
+    if (shared_) {
+      hasher_.update_parallel(bytes, state_->hashing);
+      size_ += bytes.size();
+      return {};
+    }
     if (bytes.size() < kParallelBytesMin) {
       hasher_.update(bytes);
       CASTORE_TRY(write_at(file_->fd.get(), size_, bytes, where));
@@ -113,6 +136,7 @@ class LocalBlobWriter final : public BlobWriter {
   store::BlobService& service_;
   std::vector<std::byte> small_;     // until it is too large for the database
   std::optional<UnnamedFile> file_;  // from then on
+  bool shared_ = false;              // its content is there already
   Blake3Hasher hasher_;
   uint64_t size_ = 0;
   uint64_t writeback_begun_ = 0;
