@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -35,14 +36,6 @@ std::expected<Request, BadRequest> decode(std::string_view bytes) {
   return decode_request(bytes_of(bytes));
 }
 
-template <typename T>
-T decode_as(Opcode opcode, std::string_view argument) {
-  auto request = decode(frame(opcode, argument));
-  EXPECT_TRUE(request);
-  EXPECT_TRUE(request && std::holds_alternative<T>(request->operation));
-  return request ? std::get<T>(request->operation) : T{};
-}
-
 void expect_malformed(std::string_view bytes) {
   auto request = decode(bytes);
   ASSERT_FALSE(request);
@@ -50,7 +43,22 @@ void expect_malformed(std::string_view bytes) {
   EXPECT_EQ(request.error().unique, 42u);
 }
 
-TEST(Request, TheHeaderSaysWhoAndWhat) {
+class DecodedRequest : public ::testing::Test {
+ protected:
+  template <typename T>
+  T decode_as(Opcode opcode, std::string_view argument) {
+    frames_.push_back(frame(opcode, argument));
+    auto request = decode(frames_.back());
+    EXPECT_TRUE(request);
+    EXPECT_TRUE(request && std::holds_alternative<T>(request->operation));
+    return request ? std::get<T>(request->operation) : T{};
+  }
+
+ private:
+  std::deque<std::string> frames_;  // what was decoded may look into them
+};
+
+TEST_F(DecodedRequest, TheHeaderSaysWhoAndWhat) {
   auto request = decode(frame(Opcode::kReadlink, ""));
   ASSERT_TRUE(request);
   EXPECT_EQ(request->unique, 42u);
@@ -58,7 +66,7 @@ TEST(Request, TheHeaderSaysWhoAndWhat) {
   EXPECT_TRUE(std::holds_alternative<ReadlinkRequest>(request->operation));
 }
 
-TEST(Request, BytesTooShortForAHeaderHaveNobodyToBeTold) {
+TEST_F(DecodedRequest, BytesTooShortForAHeaderHaveNobodyToBeTold) {
   std::string whole = frame(Opcode::kReadlink, "");
   for (size_t length = 0; length < whole.size(); ++length) {
     auto request = decode(std::string_view(whole).substr(0, length));
@@ -67,7 +75,7 @@ TEST(Request, BytesTooShortForAHeaderHaveNobodyToBeTold) {
   }
 }
 
-TEST(Request, ALengthOtherThanThatOfTheBytesIsMalformed) {
+TEST_F(DecodedRequest, ALengthOtherThanThatOfTheBytesIsMalformed) {
   std::string whole = frame(Opcode::kForget, text_of_struct(abi::ForgetIn{.nlookup = 1}));
   auto one_way = decode(std::string_view(whole).substr(0, whole.size() - 1));
   ASSERT_FALSE(one_way);
@@ -78,7 +86,7 @@ TEST(Request, ALengthOtherThanThatOfTheBytesIsMalformed) {
   expect_malformed(whole + '\0');
 }
 
-TEST(Request, EachArgumentHasExactlyItsLength) {
+TEST_F(DecodedRequest, EachArgumentHasExactlyItsLength) {
   struct Row {
     Opcode opcode;
     size_t bytes;
@@ -96,7 +104,7 @@ TEST(Request, EachArgumentHasExactlyItsLength) {
   }
 }
 
-TEST(Request, ANameIsEndedByItsOnlyNul) {
+TEST_F(DecodedRequest, ANameIsEndedByItsOnlyNul) {
   EXPECT_EQ(decode_as<LookupRequest>(Opcode::kLookup, std::string_view("bin\0", 4)).name, "bin");
   EXPECT_EQ(decode_as<LookupRequest>(Opcode::kLookup, std::string_view("\0", 1)).name, "");
   EXPECT_EQ(decode_as<LookupRequest>(Opcode::kLookup, std::string_view("\xff\x01\0", 3)).name,
@@ -107,7 +115,7 @@ TEST(Request, ANameIsEndedByItsOnlyNul) {
   expect_malformed(frame(Opcode::kLookup, std::string_view("bin\0\0", 5)));
 }
 
-TEST(Request, AnAttributeNameFollowsItsSize) {
+TEST_F(DecodedRequest, AnAttributeNameFollowsItsSize) {
   std::string argument = text_of_struct(abi::GetxattrIn{.size = 9, .padding = 0});
   auto getxattr =
       decode_as<GetxattrRequest>(Opcode::kGetxattr, argument + std::string("user.x\0", 7));
@@ -117,7 +125,7 @@ TEST(Request, AnAttributeNameFollowsItsSize) {
   expect_malformed(frame(Opcode::kGetxattr, argument.substr(0, 7)));
 }
 
-TEST(Request, ABatchHoldsAsManyItemsAsItCounts) {
+TEST_F(DecodedRequest, ABatchHoldsAsManyItemsAsItCounts) {
   auto batch = [](uint32_t count, const std::string& items) {
     return text_of_struct(abi::BatchForgetIn{.count = count, .dummy = 0}) + items;
   };
@@ -134,8 +142,8 @@ TEST(Request, ABatchHoldsAsManyItemsAsItCounts) {
   EXPECT_FALSE(decode(frame(Opcode::kBatchForget, batch(1, ""))));
 }
 
-TEST(Request, OpeningForWritingIsSeen) {
-  auto open = [](uint32_t flags) {
+TEST_F(DecodedRequest, OpeningForWritingIsSeen) {
+  auto open = [this](uint32_t flags) {
     return decode_as<OpenRequest>(Opcode::kOpen,
                                   text_of_struct(abi::OpenIn{.flags = flags, .open_flags = 0}))
         .for_writing;
@@ -147,7 +155,7 @@ TEST(Request, OpeningForWritingIsSeen) {
   EXPECT_TRUE(open(O_RDONLY | O_TRUNC));
 }
 
-TEST(Request, InitReadsBothHalvesOfTheFlags) {
+TEST_F(DecodedRequest, InitReadsBothHalvesOfTheFlags) {
   abi::InitIn in{.major = 7, .minor = 45, .max_readahead = 5, .flags = 1u << 30 | 1u};
   abi::InitInExtension extension{};
   extension.flags2 = 1u << 5;
@@ -157,12 +165,12 @@ TEST(Request, InitReadsBothHalvesOfTheFlags) {
   EXPECT_EQ(init.max_readahead, 5u);
 }
 
-TEST(Request, InitOfAnOlderKernelIsShorter) {
+TEST_F(DecodedRequest, InitOfAnOlderKernelIsShorter) {
   abi::InitIn in{.major = 7, .minor = 31, .max_readahead = 0, .flags = 1};
   EXPECT_EQ(decode_as<InitRequest>(Opcode::kInit, text_of_struct(in)).flags, abi::kAsyncRead);
 }
 
-TEST(Request, InitMayGrowButNotShrink) {
+TEST_F(DecodedRequest, InitMayGrowButNotShrink) {
   abi::InitIn in{.major = 7, .minor = 99, .max_readahead = 0, .flags = 1u << 30};
   std::string whole = text_of_struct(in) + text_of_struct(abi::InitInExtension{});
   EXPECT_TRUE(decode(frame(Opcode::kInit, whole + std::string(40, 'x'))));
@@ -170,7 +178,7 @@ TEST(Request, InitMayGrowButNotShrink) {
   expect_malformed(frame(Opcode::kInit, whole.substr(0, 15)));
 }
 
-TEST(Request, ExtensionsBehindTheArgumentArePassedOver) {
+TEST_F(DecodedRequest, ExtensionsBehindTheArgumentArePassedOver) {
   std::string whole = frame(Opcode::kLookup, std::string("bin\0", 4) + std::string(16, 'x'));
   abi::InHeader header;
   std::memcpy(&header, whole.data(), sizeof header);
@@ -185,7 +193,7 @@ TEST(Request, ExtensionsBehindTheArgumentArePassedOver) {
   expect_malformed(whole);
 }
 
-TEST(Request, SeekKnowsDataAndHoles) {
+TEST_F(DecodedRequest, SeekKnowsDataAndHoles) {
   auto lseek = [](uint32_t whence) {
     abi::LseekIn in{.fh = 1, .offset = 2, .whence = whence, .padding = 0};
     return frame(Opcode::kLseek, text_of_struct(in));
@@ -201,7 +209,7 @@ TEST(Request, SeekKnowsDataAndHoles) {
   EXPECT_EQ(std::get<RefusedRequest>(other->operation).refusal, Refusal::kMalformed);
 }
 
-TEST(Request, WhatWouldChangeSomethingIsRefusedWhateverItsArgument) {
+TEST_F(DecodedRequest, WhatWouldChangeSomethingIsRefusedWhateverItsArgument) {
   for (Opcode opcode :
        {Opcode::kSetattr, Opcode::kSymlink, Opcode::kMknod, Opcode::kMkdir, Opcode::kUnlink,
         Opcode::kRmdir, Opcode::kRename, Opcode::kRename2, Opcode::kLink, Opcode::kWrite,
@@ -212,7 +220,7 @@ TEST(Request, WhatWouldChangeSomethingIsRefusedWhateverItsArgument) {
   }
 }
 
-TEST(Request, AnOpcodeOfTheFutureIsNotImplemented) {
+TEST_F(DecodedRequest, AnOpcodeOfTheFutureIsNotImplemented) {
   for (uint32_t opcode : {0u, 7u, 19u, 54u, 1000u, 4096u, 0xffff'ffffu}) {
     auto request = decode(frame(opcode, "anything"));
     ASSERT_TRUE(request) << opcode;

@@ -85,7 +85,7 @@ class TreeWalk {
       struct stat status;
       if (::fstatat(folder->fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno(errno, "reading the attributes of {}", folder->path_of(name));
-      type = IFTODT(status.st_mode);
+      type = static_cast<unsigned char>(IFTODT(status.st_mode));
     }
     switch (type) {
       case DT_DIR:
