@@ -63,16 +63,18 @@ Result<void> UnpackedStream::open() {
   opened_ = true;
   struct archive* archive = archive_.get();
   ::archive_read_support_format_raw(archive);
-  // All that libarchive decompresses by itself. It knows more by starting other programs, which is
-  // not for input from strangers.
-  ::archive_read_support_filter_bzip2(archive);
+  // All that libarchive was built to decompress by itself. For the rest it would start other
+  // programs, which is not for input from strangers.
   ::archive_read_support_filter_compress(archive);
-  ::archive_read_support_filter_gzip(archive);
-  ::archive_read_support_filter_lz4(archive);
-  ::archive_read_support_filter_lzip(archive);
-  ::archive_read_support_filter_lzma(archive);
-  ::archive_read_support_filter_xz(archive);
-  ::archive_read_support_filter_zstd(archive);
+  if (::archive_zlib_version()) ::archive_read_support_filter_gzip(archive);
+  if (::archive_bzlib_version()) ::archive_read_support_filter_bzip2(archive);
+  if (::archive_liblz4_version()) ::archive_read_support_filter_lz4(archive);
+  if (::archive_libzstd_version()) ::archive_read_support_filter_zstd(archive);
+  if (::archive_liblzma_version()) {
+    ::archive_read_support_filter_lzip(archive);
+    ::archive_read_support_filter_lzma(archive);
+    ::archive_read_support_filter_xz(archive);
+  }
   struct archive_entry* entry = nullptr;
   const bool failed =
       ::archive_read_open(archive, this, nullptr, read_callback, nullptr) != ARCHIVE_OK ||

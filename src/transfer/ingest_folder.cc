@@ -13,8 +13,6 @@
 // When a file is known from an earlier import it is not read, so its bytes are missing for the NAR.
 // Then most likely the whole tree is known, and its NAR too: hashing is given up, and the hash
 // looked up or, where that fails, computed from the store at the end.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <atomic>
 #include <optional>
@@ -22,6 +20,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/check.h"

@@ -16,9 +16,8 @@ namespace castore::transfer {
 // A bounded queue for a pipeline that keeps its order: one producer adds items, several workers
 // take them in that order and finish them in any, one consumer gets them finished and in order.
 //
-//   Bounds    at most `item_count_max` items are inside. While finished items hold `bytes_max`
-//   bytes
-//             or more, no work is given out; only what the workers have in hand comes on top.
+//   Bounds    at most `item_count_max` items are inside. While finished items hold `bytes_max` or
+//             more bytes no work is given out; only what the workers have in hand comes on top.
 //             Whatever was given out gets finished without more room, so the consumer gets on.
 //   Waiting   the consumer sleeps until the last item in hand is finished rather than the first,
 //             and gives room back for many items at a time: a thread switch for each of 80,000

@@ -110,7 +110,7 @@ Result<SourceOutcome> SourceReader::read_file(const SourceItem& item) {
     // One byte more than there should be, to notice growth.
     const auto size = static_cast<size_t>(file.size());
     auto buffer = std::make_shared_for_overwrite<std::byte[]>(size + 1);
-    auto length = read_at(file.fd.get(), 0, {buffer.get(), size + 1}, "");
+    auto length = read_at(file.fd.get(), 0, {buffer.get(), size + 1}, "the file");
     if (!length) return std::unexpected(std::move(length).error().context(item.path()));
     if (*length != size || !is_unchanged(file)) continue;
 

@@ -35,6 +35,13 @@ class NameList {
     });
   }
 
+  // Of a sorted list.
+  bool has_twins() const {
+    return std::ranges::adjacent_find(offsets_, [this](uint32_t a, uint32_t b) {
+             return std::strcmp(bytes_.data() + a + 1, bytes_.data() + b + 1) == 0;
+           }) != offsets_.end();
+  }
+
   size_t count() const { return offsets_.size(); }
   size_t bytes() const { return bytes_.size(); }
   const char* name(size_t i) const { return bytes_.data() + offsets_[i] + 1; }
@@ -128,6 +135,8 @@ class TreeWalk {
                     kDirectoryEntriesMax, kDirectoryBytesMax);
     }
     names.sort();
+    // While others rename entries, the kernel may list one of them twice.
+    if (names.has_twins()) return fail(ErrorKind::kUnavailable, "it changed while it was listed");
     return names;
   }
 

@@ -36,7 +36,7 @@ expect_equal "$(env -u CASTORE_STORE HOME="$work/home" XDG_DATA_HOME="$work/home
 
 step "mount, read, unmount"
 mounts+=("$work/home/mnt")
-as_user ../castore mount --list-root --log-file "$work/home/mount.log" mnt
+as_user ../castore mount --list-root --log-file "$work/home/mount.log" "$work/home/mnt"
 is_mounted "$work/home/mnt" || fail "not mounted"
 expect_equal "$(as_user cat "mnt/${path##*/}/file")" mine
 expect_equal "$(as_user ls mnt)" "${path##*/}"
@@ -45,12 +45,12 @@ step "others, root included, are kept out"
 if cat "mnt/${path##*/}/file" >/dev/null 2>&1; then fail "another user can read"; fi
 
 step "the user ends it"
-pid=$(server_of mnt)
+pid=$(server_of "$work/home/mnt")
 as_user ../castore umount mnt
 not_mounted "$work/home/mnt" || fail "still mounted"
 until_true 10 gone "$pid"
-as_user ../castore mount --log-file "$work/home/mount.log" mnt
-pid=$(server_of mnt)
+as_user ../castore mount --log-file "$work/home/mount.log" "$work/home/mnt"
+pid=$(server_of "$work/home/mnt")
 as_user kill -TERM "$pid"
 until_true 10 gone "$pid"
 not_mounted "$work/home/mnt" || fail "still mounted after SIGTERM"

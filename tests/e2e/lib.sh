@@ -28,6 +28,7 @@ skip() {
 
 clean_up() {
   local code=$? mount pid
+  trap '' TERM INT HUP  # a second one must not cut this short
   for mount in "${mounts[@]}"; do umount --lazy "$mount" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
