@@ -4,8 +4,6 @@
 // and both kinds of root hold the same.
 #include <spdlog/spdlog.h>
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

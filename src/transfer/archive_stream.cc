@@ -83,7 +83,9 @@ Result<void> UnpackedStream::open() {
   if (source_tail_.total() == 0) return fail(ErrorKind::kInvalidArgument, "it is empty");
   if (failed)
     return fail(ErrorKind::kInvalidArgument, "it is not an archive: {}", archive_message(archive));
-  is_gzip_ = ::archive_filter_code(archive, 0) == ARCHIVE_FILTER_GZIP;
+  // One filter, and the one that stands for the source.
+  is_gzip_ = ::archive_filter_count(archive) == 2 &&
+             ::archive_filter_code(archive, 0) == ARCHIVE_FILTER_GZIP;
   return {};
 }
 
