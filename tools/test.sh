@@ -111,7 +111,7 @@ else
 fi
 
 if step 'tsan build' 'cmake --preset tsan && cmake --build --preset tsan'; then
-  tests 'tsan tests' tsan -L 'unit|conformance|mount|stress'
+  tests 'tsan tests' tsan -L 'unit|conformance|mount'
 else
   skip 'tsan tests' 'no build'
 fi

@@ -38,7 +38,7 @@ constexpr size_t kLevelsOpenMax = 32;
 constexpr size_t kQueuedPortionsMax = 64;
 constexpr size_t kPortionEntriesMax = 64;
 constexpr uint64_t kPortionBytesMax = uint64_t{1} << 20;
-constexpr uint64_t kPreallocatedBytesMin = uint64_t{16} << 20;
+constexpr uint64_t kPreallocatedBytesMin = uint64_t{4} << 20;
 
 // A folder on disk that is being filled. Lives as long as anybody has work in it.
 struct Folder {
@@ -56,9 +56,12 @@ struct Place {
 };
 
 std::string join(std::string_view folder, std::string_view name) {
-  std::string path(folder);
+  const std::string last = printable(name);
+  std::string path;
+  path.reserve(folder.size() + 1 + last.size());
+  path.append(folder);
   if (!path.ends_with('/')) path += '/';
-  return path += printable(name);
+  return path += last;
 }
 
 // The umask, an inherited access list or a set-group-id folder may have changed what was asked for.
