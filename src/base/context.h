@@ -16,6 +16,9 @@ struct Context {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::stop_token stop;
   Cause cause = Cause::kCommand;
+  // False: answer from memory or the local disk, or fail with kWouldWait before anything that may
+  // take longer, as a network does. The caller then asks again from where it can wait.
+  bool may_wait = true;
 
   bool stop_requested() const { return stop.stop_requested(); }
 

@@ -66,6 +66,8 @@ std::string_view to_string(ErrorKind kind) {
       return "unsupported";
     case ErrorKind::kCancelled:
       return "cancelled";
+    case ErrorKind::kWouldWait:
+      return "would wait";
     case ErrorKind::kInternal:
       return "internal";
   }

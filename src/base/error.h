@@ -17,6 +17,7 @@ enum class ErrorKind {
   kExhausted,        // no room: disk, memory, descriptors, a configured limit
   kUnsupported,      // this build, kernel or format version cannot do it
   kCancelled,        // somebody asked to stop, or the deadline passed
+  kWouldWait,        // only by waiting, which the caller does not want: see Context::may_wait
   kInternal,         // everything else, our mistakes included
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -19,18 +20,21 @@ namespace castore {
 //
 //   Threads   any thread; the work runs on the first caller's, without a lock.
 //   Waiting   ends at the waiter's own stop or deadline. A worker that fails because of its own
-//   stop
-//             or deadline leaves the work to the next waiter.
+//             stop or deadline leaves the work to the next waiter, and one that goes on beyond its
+//             deadline is not joined any more: who comes then works anew. A caller that may not
+//             wait works by itself.
 template <typename Key, typename Value>
 class SingleFlight {
  public:
   // `work` gives a Result<Value>.
   template <typename Work>
   Result<Value> run(const Context& ctx, const Key& key, Work work) {
+    if (!ctx.may_wait) return work();
     for (;;) {
       std::unique_lock lock(mutex_);
       auto [place, is_first] = flights_.try_emplace(key);
-      if (is_first) place->second = std::make_shared<Flight>();
+      if (!is_first && place->second->deadline <= std::chrono::steady_clock::now()) is_first = true;
+      if (is_first) place->second = std::make_shared<Flight>(ctx.deadline);
       std::shared_ptr<Flight> flight = place->second;
       if (is_first) {
         lock.unlock();
@@ -46,6 +50,9 @@ class SingleFlight {
 
  private:
   struct Flight {
+    explicit Flight(std::chrono::steady_clock::time_point until) : deadline(until) {}
+
+    const std::chrono::steady_clock::time_point deadline;
     bool landed = false;
     std::optional<Result<Value>> result;  // none: given up, somebody else should try
   };
@@ -62,7 +69,10 @@ class SingleFlight {
         std::lock_guard lock(owner.mutex_);
         flight.result = std::move(result);
         flight.landed = true;
-        owner.flights_.erase(key);
+        // Another may have taken its place.
+        auto place = owner.flights_.find(key);
+        if (place != owner.flights_.end() && place->second.get() == &flight)
+          owner.flights_.erase(place);
       }
       owner.landed_.notify_all();
     }

@@ -147,5 +147,43 @@ TEST(SingleFlight, AWaiterLeavesWhenItIsStopped) {
   second.join();
 }
 
+TEST(SingleFlight, ARunBeyondItsDeadlineIsNotJoined) {
+  SingleFlight<int, int> flights;
+  std::promise<void> started;
+  std::promise<void> gate;
+  Context late;
+  late.deadline = std::chrono::steady_clock::now();
+  std::thread first([&] {
+    (void)flights.run(late, 1, [&]() -> Result<int> {
+      started.set_value();
+      gate.get_future().wait();
+      return 1;
+    });
+  });
+  started.get_future().wait();
+  EXPECT_EQ(flights.run(Context(), 1, []() -> Result<int> { return 2; }).value(), 2);
+  gate.set_value();
+  first.join();
+}
+
+TEST(SingleFlight, WhoMayNotWaitWorksByItself) {
+  SingleFlight<int, int> flights;
+  std::promise<void> started;
+  std::promise<void> gate;
+  std::thread first([&] {
+    (void)flights.run(Context(), 1, [&]() -> Result<int> {
+      started.set_value();
+      gate.get_future().wait();
+      return 1;
+    });
+  });
+  started.get_future().wait();
+  Context impatient;
+  impatient.may_wait = false;
+  EXPECT_EQ(flights.run(impatient, 1, []() -> Result<int> { return 2; }).value(), 2);
+  gate.set_value();
+  first.join();
+}
+
 }  // namespace
 }  // namespace castore

@@ -28,6 +28,7 @@ inline ExitCode exit_code_of(ErrorKind kind) {
     case ErrorKind::kExhausted:
     case ErrorKind::kUnsupported:
     case ErrorKind::kCancelled:
+    case ErrorKind::kWouldWait:
     case ErrorKind::kInternal:
       return ExitCode::kFailure;
   }

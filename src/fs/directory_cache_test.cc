@@ -9,7 +9,7 @@
 #include "backends/memory/memory_services.h"
 #include "store/testing/faulty_directory_service.h"
 #include "store/testing/fixtures.h"
-#include "store/testing/gated_blob_service.h"
+#include "store/testing/gated_directory_service.h"
 #include "store/testing/must.h"
 
 namespace castore::fs {
@@ -90,32 +90,8 @@ TEST_F(DirectoryCacheTest, KeepsTheLastDirectoryHoweverLarge) {
   EXPECT_LE(cache.bytes(), 1000u);
 }
 
-// Lets a test hold a fetch.
-class GatedDirectoryService final : public store::DirectoryService {
- public:
-  explicit GatedDirectoryService(std::shared_ptr<store::DirectoryService> inner)
-      : inner_(std::move(inner)) {}
-  store::testing::Gate& gate() { return gate_; }
-
-  Result<std::shared_ptr<const Directory>> get(const Context& ctx, const Digest& digest) override {
-    gate_.pass();
-    return inner_->get(ctx, digest);
-  }
-  Result<Digest> put(const Context& ctx, const Directory& directory) override {
-    return inner_->put(ctx, directory);
-  }
-  Result<void> sync(const Context& ctx) override { return inner_->sync(ctx); }
-  Result<void> list(const Context& ctx, const Visitor& visit) override {
-    return inner_->list(ctx, visit);
-  }
-
- private:
-  std::shared_ptr<store::DirectoryService> inner_;
-  store::testing::Gate gate_;
-};
-
 TEST_F(DirectoryCacheTest, AFetchThatHangsHoldsUpNoOtherDirectory) {
-  auto gated = std::make_shared<GatedDirectoryService>(service_);
+  auto gated = std::make_shared<store::testing::GatedDirectoryService>(service_);
   DirectoryCache cache(gated, 1 << 20);
   Digest slow = put_directory(1, 1);
   Digest kept = put_directory(1, 2);

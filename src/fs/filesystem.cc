@@ -38,6 +38,8 @@ Fault fault_of(const Context& ctx, ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kCancelled:
       return ctx.stop_requested() || in_time ? Fault::kInterrupted : Fault::kTimedOut;
+    case ErrorKind::kWouldWait:
+      return Fault::kWouldWait;
     case ErrorKind::kUnavailable:
       return in_time ? Fault::kIo : Fault::kTimedOut;
     case ErrorKind::kInvalidArgument:
@@ -81,10 +83,10 @@ Filesystem::State::State(std::shared_ptr<store::BlobService> blobs_in,
                          std::shared_ptr<store::DirectoryService> directories_in,
                          std::shared_ptr<RootProvider> root_in, FilesystemOptions options_in)
     : options(options_in),
-      blobs(std::move(blobs_in)),
       root(std::move(root_in)),
       fixed_root(root->fixed()),
       directories(std::move(directories_in), options.directory_cache_bytes),
+      blobs(std::move(blobs_in), options.blob_cache_bytes),
       log_limit(kLogLinesPerSecond) {}
 
 Attributes Filesystem::State::attributes_of(const NodeContent& content) const {
@@ -171,6 +173,7 @@ std::string Filesystem::State::path_of(NodeId node) {
 
 Fault Filesystem::State::report(const Context& ctx, const Error& error) {
   Fault fault = fault_of(ctx, error.kind());
+  if (fault == Fault::kWouldWait) return fault;
   if (fault == Fault::kInterrupted) {
     spdlog::debug("{}", error.message());
     return fault;

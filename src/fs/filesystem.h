@@ -6,6 +6,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,7 @@ enum class Fault {
   kIo,              // the store failed or lacks an object it should have; the log says which
   kTimedOut,
   kInterrupted,
+  kWouldWait,  // only by waiting, and the context does not allow that: ask again where it can
 };
 
 template <typename T>
@@ -41,8 +43,9 @@ using FsResult = std::expected<T, Fault>;
 using NodeId = uint64_t;
 inline constexpr NodeId kRootNode = 1;
 
-// Names one open file or folder. Never 0, never reused.
+// Names one open file or folder. Never kNoHandle, never reused.
 using HandleId = uint64_t;
+inline constexpr HandleId kNoHandle = 0;
 
 enum class FileType : uint8_t { kDirectory, kRegular, kSymlink };
 
@@ -78,6 +81,13 @@ struct ReadBytes {
   Bytes keep_alive;
 };
 
+// A file on the local disk that holds nothing but the content. The descriptor is valid while this
+// object lives.
+struct BackingFile {
+  int fd = -1;
+  std::shared_ptr<const void> keep_alive;
+};
+
 struct Totals {
   uint64_t nodes = 0;  // nodes the kernel knows now
   uint64_t handles = 0;
@@ -95,6 +105,7 @@ struct FilesystemOptions {
   uint32_t uid = 0;
   uint32_t gid = 0;
   size_t directory_cache_bytes = size_t{64} << 20;  // fetched directories kept in memory
+  size_t blob_cache_bytes = size_t{32} << 20;       // blobs kept for files that are not opened
 };
 
 // The read-only filesystem: a root of named trees over the store's services. It knows no protocol;
@@ -111,7 +122,8 @@ struct FilesystemOptions {
 // the same after a remount and for equal content.
 //
 //   Threads   any method, any thread, at the same time. No lock is held while a service is asked.
-//   Blocking  lookup, list, open and read may wait for a service.
+//   Blocking  lookup, list, open and read may wait for a service, unless the context says not to:
+//             then what would wait is kWouldWait and has changed nothing.
 //   Errors    store errors of any kind are kIo to the caller and a line with digest and path in the
 //             log.
 class Filesystem {
@@ -131,13 +143,18 @@ class Filesystem {
   FsResult<Attributes> attributes(const Context& ctx, NodeId node);
   FsResult<std::string> readlink(const Context& ctx, NodeId node);
 
+  // A file can be read without having been opened (handle kNoHandle): its blob is then kept at
+  // hand for as long as there is room. An open one stays readable until it is released.
   FsResult<HandleId> open(const Context& ctx, NodeId node);
   // At most `size` bytes from `offset`; fewer only at the end. `scratch` (at least `size` bytes) is
   // used when the bytes are not in memory already.
-  FsResult<ReadBytes> read(const Context& ctx, HandleId handle, uint64_t offset, size_t size,
-                           MutableByteView scratch);
+  FsResult<ReadBytes> read(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
+                           size_t size, MutableByteView scratch);
   // Where the next data or hole is: content has no holes but the one at its end.
-  FsResult<uint64_t> seek(const Context& ctx, HandleId handle, uint64_t offset, SeekFor what);
+  FsResult<uint64_t> seek(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
+                          SeekFor what);
+  // The content of an open file as a file on the local disk, where it is one.
+  std::optional<BackingFile> backing_file(HandleId handle);
   void release(HandleId handle);
 
   FsResult<HandleId> open_directory(const Context& ctx, NodeId node);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Open files and their content.
+// Files and their content.
 #include <algorithm>
 #include <utility>
 
@@ -8,74 +8,76 @@
 #include "fs/filesystem_state.h"
 
 namespace castore::fs {
-namespace {
 
-// A blob that is not as long as the directories say cannot be shown: the kernel goes by the size it
-// was told.
-Result<std::shared_ptr<OpenFile>> open_blob(const Context& ctx, store::BlobService& blobs,
-                                            const Digest& digest, uint64_t size) {
-  auto reader = CASTORE_TRY(blobs.open(ctx, digest));
-  if (!reader) return fail(ErrorKind::kNotFound, "the store does not have it");
-  auto file = std::make_shared<OpenFile>();
-  file->in_memory = reader->in_memory();
-  file->digest = digest;
-  file->size = size;
-  uint64_t stored_size = file->in_memory ? file->in_memory->size() : reader->size();
-  if (stored_size != size)
-    return fail(ErrorKind::kCorrupt, "it has {} bytes, and its directory says {}", stored_size,
-                size);
-  file->reader = std::move(reader);
-  return file;
-}
-
-Result<void> read_exactly(OpenFile& file, uint64_t offset, MutableByteView out) {
-  size_t n = CASTORE_TRY(file.reader->read_at(offset, out));
-  if (n != out.size()) return fail(ErrorKind::kCorrupt, "only {} bytes came", n);
-  return {};
-}
-
-}  // namespace
-
-FsResult<HandleId> Filesystem::open(const Context& ctx, NodeId node) {
+FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, NodeId node) {
   if (node == kRootNode) return std::unexpected(Fault::kIsDirectory);
-  auto content = state_->nodes.find(node);
+  auto content = nodes.find(node);
   if (!content) return std::unexpected(Fault::kNoEntry);
   if (content->type != FileType::kRegular) return std::unexpected(Fault::kIsDirectory);
-  auto file = open_blob(ctx, *state_->blobs, content->digest, content->size);
-  if (!file)
-    return std::unexpected(state_->report(
-        ctx, std::move(file).error().context(fmt::format("opening blob {}", content->digest))));
-  return state_->open_files.add(std::move(*file));
+  auto blob = blobs.get(ctx, content->digest, content->size);
+  if (blob && *blob) return *blob;
+  Error error = blob ? Error(ErrorKind::kNotFound, "the store does not have it")
+                     : std::move(blob).error();
+  return std::unexpected(
+      report(ctx, std::move(error).context(fmt::format("opening blob {}", content->digest))));
 }
 
-FsResult<ReadBytes> Filesystem::read(const Context& ctx, HandleId handle, uint64_t offset,
-                                     size_t size, MutableByteView scratch) {
-  auto file = state_->open_files.find(handle);
-  if (!file) return std::unexpected(Fault::kIo);
-  if (offset >= file->size) return ReadBytes{};
-  size = static_cast<size_t>(std::min<uint64_t>(size, file->size - offset));
-  if (file->in_memory) {
-    Bytes bytes = file->in_memory->slice(static_cast<size_t>(offset), size);
+FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, NodeId node,
+                                                      HandleId handle) {
+  if (handle == kNoHandle) return blob_of(ctx, node);
+  if (auto open = open_files.find(handle)) return open;
+  return std::unexpected(Fault::kIo);
+}
+
+FsResult<HandleId> Filesystem::open(const Context& ctx, NodeId node) {
+  return state_->open_files.add(CASTORE_TRY(state_->blob_of(ctx, node)));
+}
+
+FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId handle,
+                                     uint64_t offset, size_t size, MutableByteView scratch) {
+  auto blob = CASTORE_TRY(state_->blob_of(ctx, node, handle));
+  if (offset >= blob->size) return ReadBytes{};
+  size = static_cast<size_t>(std::min<uint64_t>(size, blob->size - offset));
+  if (blob->in_memory) {
+    // The kernel keeps what it has read, so who has read to the end will hardly come again.
+    if (handle == kNoHandle && offset + size == blob->size) state_->blobs.drop(blob->digest);
+    Bytes bytes = blob->in_memory->slice(static_cast<size_t>(offset), size);
     ByteView view = bytes.view();
     return ReadBytes{view, std::move(bytes)};
   }
   CASTORE_CHECK(scratch.size() >= size, "no room to read to");
   MutableByteView out = scratch.first(size);
   auto done = ctx.check();
-  if (done) done = read_exactly(*file, offset, out);
+  if (done) done = blob->read_exactly(ctx, offset, out);
   if (!done)
     return std::unexpected(
         state_->report(ctx, std::move(done).error().context(fmt::format(
-                                "reading {} bytes at {} of blob {}", size, offset, file->digest))));
+                                "reading {} bytes at {} of blob {}", size, offset, blob->digest))));
   return ReadBytes{out, {}};
 }
 
-FsResult<uint64_t> Filesystem::seek(const Context&, HandleId handle, uint64_t offset,
+FsResult<uint64_t> Filesystem::seek(const Context&, NodeId node, HandleId handle, uint64_t offset,
                                     SeekFor what) {
-  auto file = state_->open_files.find(handle);
-  if (!file) return std::unexpected(Fault::kIo);
-  if (offset >= file->size) return std::unexpected(Fault::kBeyondEnd);
-  return what == SeekFor::kData ? offset : file->size;
+  uint64_t size = 0;
+  if (handle != kNoHandle) {
+    auto open = state_->open_files.find(handle);
+    if (!open) return std::unexpected(Fault::kIo);
+    size = open->size;
+  } else {
+    auto content = state_->nodes.find(node);
+    if (!content) return std::unexpected(Fault::kNoEntry);
+    if (content->type != FileType::kRegular) return std::unexpected(Fault::kInvalid);
+    size = content->size;
+  }
+  if (offset >= size) return std::unexpected(Fault::kBeyondEnd);
+  return what == SeekFor::kData ? offset : size;
+}
+
+std::optional<BackingFile> Filesystem::backing_file(HandleId handle) {
+  auto open = state_->open_files.find(handle);
+  if (!open || !open->file) return std::nullopt;
+  int fd = *open->file;
+  return BackingFile{fd, std::move(open)};
 }
 
 void Filesystem::release(HandleId handle) {

@@ -40,7 +40,7 @@ TEST_F(FilesystemTest, ReadingAtAndBeyondTheEndGivesNothing) {
   HandleId handle = fs_->open(ctx_, at("file").node).value();
   std::vector<std::byte> scratch(8);
   auto read = [&](uint64_t offset) {
-    return std::string(text_of(fs_->read(ctx_, handle, offset, 8, scratch)->bytes));
+    return std::string(text_of(fs_->read(ctx_, 0, handle, offset, 8, scratch)->bytes));
   };
   EXPECT_EQ(read(0), "01234567");
   EXPECT_EQ(read(7), "789");
@@ -57,7 +57,7 @@ TEST_F(FilesystemTest, ContentInMemoryIsNotCopied) {
   Filesystem fs(memory.blobs, memory.directories, map_root({{"file", FileNode{digest, 10, false}}}),
                 {});
   HandleId handle = fs.open(ctx_, fs.lookup(ctx_, kRootNode, "file")->node).value();
-  ReadBytes read = fs.read(ctx_, handle, 2, 5, {}).value();
+  ReadBytes read = fs.read(ctx_, 0, handle, 2, 5, {}).value();
   fs.release(handle);
   EXPECT_EQ(text_of(read.bytes), "23456");
 }
@@ -85,9 +85,9 @@ TEST_F(FilesystemTest, HandlesAreNeverGivenTwiceAndEndWithTheirRelease) {
   fs_->release(first);
   fs_->release(987654);
   std::vector<std::byte> scratch(1);
-  EXPECT_EQ(fs_->read(ctx_, first, 0, 1, scratch).error(), Fault::kIo);
-  EXPECT_EQ(fs_->seek(ctx_, first, 0, SeekFor::kData).error(), Fault::kIo);
-  EXPECT_EQ(text_of(fs_->read(ctx_, second, 0, 1, scratch)->bytes), "x");
+  EXPECT_EQ(fs_->read(ctx_, 0, first, 0, 1, scratch).error(), Fault::kIo);
+  EXPECT_EQ(fs_->seek(ctx_, 0, first, 0, SeekFor::kData).error(), Fault::kIo);
+  EXPECT_EQ(text_of(fs_->read(ctx_, 0, second, 0, 1, scratch)->bytes), "x");
   fs_->release(second);
   fs_->release_directory(folder);
   EXPECT_EQ(fs_->totals().handles, 0u);
@@ -100,7 +100,7 @@ TEST_F(FilesystemTest, AnOpenFileOutlivesItsNode) {
   HandleId handle = fs_->open(ctx_, node).value();
   fs_->forget(node, 1);
   std::vector<std::byte> scratch(16);
-  EXPECT_EQ(text_of(fs_->read(ctx_, handle, 0, 16, scratch)->bytes), "content");
+  EXPECT_EQ(text_of(fs_->read(ctx_, 0, handle, 0, 16, scratch)->bytes), "content");
 }
 
 TEST_F(FilesystemTest, AMissingBlobCanBeStatedButNotRead) {
@@ -131,8 +131,8 @@ TEST_F(FilesystemTest, FailuresToOpenAndReadAreInputOutputErrorsAndPass) {
   HandleId handle = fs_->open(ctx_, node).value();
   std::vector<std::byte> scratch(4);
   blobs_->faults().fail_call(BlobOperation::kReadAt, 1, Error(ErrorKind::kCorrupt, "bad disk"));
-  EXPECT_EQ(fs_->read(ctx_, handle, 0, 4, scratch).error(), Fault::kIo);
-  EXPECT_EQ(text_of(fs_->read(ctx_, handle, 0, 4, scratch)->bytes), "0123");
+  EXPECT_EQ(fs_->read(ctx_, 0, handle, 0, 4, scratch).error(), Fault::kIo);
+  EXPECT_EQ(text_of(fs_->read(ctx_, 0, handle, 0, 4, scratch)->bytes), "0123");
 }
 
 TEST_F(FilesystemTest, AnInterruptedReadIsNotStarted) {
@@ -145,8 +145,8 @@ TEST_F(FilesystemTest, AnInterruptedReadIsNotStarted) {
   Context late;
   late.deadline = std::chrono::steady_clock::now();
   std::vector<std::byte> scratch(4);
-  EXPECT_EQ(fs_->read(stopped, handle, 0, 4, scratch).error(), Fault::kInterrupted);
-  EXPECT_EQ(fs_->read(late, handle, 0, 4, scratch).error(), Fault::kTimedOut);
+  EXPECT_EQ(fs_->read(stopped, 0, handle, 0, 4, scratch).error(), Fault::kInterrupted);
+  EXPECT_EQ(fs_->read(late, 0, handle, 0, 4, scratch).error(), Fault::kTimedOut);
   EXPECT_EQ(blobs_->faults().calls(BlobOperation::kReadAt), 0u);
 }
 
@@ -154,7 +154,7 @@ TEST_F(FilesystemTest, AnInterruptedReadIsNotStarted) {
 class ShortReader final : public store::BlobReader {
  public:
   uint64_t size() const override { return 10; }
-  Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
+  Result<size_t> read_at(const Context&, uint64_t offset, MutableByteView out) override {
     return offset >= 5 ? 0 : std::min<size_t>(out.size(), 5 - static_cast<size_t>(offset));
   }
   bool verified() const override { return true; }
@@ -180,9 +180,9 @@ TEST_F(FilesystemTest, ABlobThatEndsEarlyIsAnErrorAndNotAShortRead) {
   root_->set("file", FileNode{store::testing::unknown_digest(), 10, false});
   HandleId handle = fs.open(ctx_, fs.lookup(ctx_, kRootNode, "file")->node).value();
   std::vector<std::byte> scratch(10);
-  EXPECT_TRUE(fs.read(ctx_, handle, 0, 5, scratch).has_value());
-  EXPECT_EQ(fs.read(ctx_, handle, 0, 6, scratch).error(), Fault::kIo);
-  EXPECT_EQ(fs.read(ctx_, handle, 7, 3, scratch).error(), Fault::kIo);
+  EXPECT_TRUE(fs.read(ctx_, 0, handle, 0, 5, scratch).has_value());
+  EXPECT_EQ(fs.read(ctx_, 0, handle, 0, 6, scratch).error(), Fault::kIo);
+  EXPECT_EQ(fs.read(ctx_, 0, handle, 7, 3, scratch).error(), Fault::kIo);
 }
 
 TEST_F(FilesystemTest, ContentHasNoHoleButAtItsEnd) {
@@ -190,11 +190,11 @@ TEST_F(FilesystemTest, ContentHasNoHoleButAtItsEnd) {
   root_->set("empty", put_file(""));
   HandleId file = fs_->open(ctx_, at("file").node).value();
   HandleId empty = fs_->open(ctx_, at("empty").node).value();
-  EXPECT_EQ(fs_->seek(ctx_, file, 3, SeekFor::kData), 3u);
-  EXPECT_EQ(fs_->seek(ctx_, file, 3, SeekFor::kHole), 10u);
-  EXPECT_EQ(fs_->seek(ctx_, file, 10, SeekFor::kData).error(), Fault::kBeyondEnd);
-  EXPECT_EQ(fs_->seek(ctx_, file, 10, SeekFor::kHole).error(), Fault::kBeyondEnd);
-  EXPECT_EQ(fs_->seek(ctx_, empty, 0, SeekFor::kData).error(), Fault::kBeyondEnd);
+  EXPECT_EQ(fs_->seek(ctx_, 0, file, 3, SeekFor::kData), 3u);
+  EXPECT_EQ(fs_->seek(ctx_, 0, file, 3, SeekFor::kHole), 10u);
+  EXPECT_EQ(fs_->seek(ctx_, 0, file, 10, SeekFor::kData).error(), Fault::kBeyondEnd);
+  EXPECT_EQ(fs_->seek(ctx_, 0, file, 10, SeekFor::kHole).error(), Fault::kBeyondEnd);
+  EXPECT_EQ(fs_->seek(ctx_, 0, empty, 0, SeekFor::kData).error(), Fault::kBeyondEnd);
 }
 
 TEST_F(FilesystemTest, ASlowBlobHoldsUpNobodyElse) {
@@ -212,7 +212,7 @@ TEST_F(FilesystemTest, ASlowBlobHoldsUpNobodyElse) {
   EXPECT_EQ(fs_->attributes(ctx_, slow)->size, 4u);
   fs_->forget(slow, 1);
   std::vector<std::byte> scratch(5);
-  EXPECT_EQ(text_of(fs_->read(ctx_, other, 0, 5, scratch)->bytes), "other");
+  EXPECT_EQ(text_of(fs_->read(ctx_, 0, other, 0, 5, scratch)->bytes), "other");
   fs_->release(other);
   gated_blobs_->open_gate().open();
   opener.join();
@@ -224,7 +224,7 @@ TEST_F(FilesystemTest, AReadThatHangsHoldsUpNoOtherReadOfItsHandle) {
   gated_blobs_->read_gate().close();
   auto read = [&] {
     std::vector<std::byte> scratch(10);
-    EXPECT_EQ(text_of(fs_->read(ctx_, handle, 0, 10, scratch)->bytes), "0123456789");
+    EXPECT_EQ(text_of(fs_->read(ctx_, 0, handle, 0, 10, scratch)->bytes), "0123456789");
   };
   std::thread first(read);
   std::thread second(read);
@@ -235,6 +235,68 @@ TEST_F(FilesystemTest, AReadThatHangsHoldsUpNoOtherReadOfItsHandle) {
   gated_blobs_->read_gate().open();
   first.join();
   second.join();
+}
+
+TEST_F(FilesystemTest, AFileIsReadWithoutHavingBeenOpened) {
+  root_->set("file", put_file("0123456789"));
+  root_->set("directory", tree().build());
+  root_->set("lost", FileNode{store::testing::unknown_digest(), 2, false});
+  NodeId node = at("file").node;
+  std::vector<std::byte> scratch(16);
+  auto read = [&](NodeId from, uint64_t offset, size_t size) {
+    return fs_->read(ctx_, from, kNoHandle, offset, size, scratch);
+  };
+  EXPECT_EQ(text_of(read(node, 0, 4)->bytes), "0123");
+  EXPECT_EQ(text_of(read(node, 8, 16)->bytes), "89");
+  EXPECT_EQ(text_of(read(node, 10, 16)->bytes), "");
+  EXPECT_EQ(blobs_->faults().calls(BlobOperation::kOpen), 1u);
+  EXPECT_EQ(fs_->totals().handles, 0u);
+  EXPECT_EQ(read(at("directory").node, 0, 4).error(), Fault::kIsDirectory);
+  EXPECT_EQ(read(kRootNode, 0, 4).error(), Fault::kIsDirectory);
+  EXPECT_EQ(read(987654, 0, 4).error(), Fault::kNoEntry);
+  EXPECT_EQ(read(at("lost").node, 0, 4).error(), Fault::kIo);
+  EXPECT_EQ(fs_->seek(ctx_, node, kNoHandle, 3, SeekFor::kHole), 10u);
+  EXPECT_EQ(fs_->seek(ctx_, node, kNoHandle, 10, SeekFor::kData).error(), Fault::kBeyondEnd);
+  EXPECT_EQ(fs_->seek(ctx_, 987654, kNoHandle, 0, SeekFor::kData).error(), Fault::kNoEntry);
+}
+
+TEST_F(FilesystemTest, WhoMayNotWaitIsToldSoAndNothingHasHappened) {
+  root_->set("slow", put_file("slow"));
+  NodeId slow = at("slow").node;
+  Context impatient;
+  impatient.may_wait = false;
+  std::vector<std::byte> scratch(4);
+  auto try_read = [&] { return fs_->read(impatient, slow, kNoHandle, 0, 4, scratch); };
+  gated_blobs_->open_gate().close();
+  EXPECT_EQ(fs_->open(impatient, slow).error(), Fault::kWouldWait);
+  EXPECT_EQ(try_read().error(), Fault::kWouldWait);
+  // Nor is it kept waiting by one who does wait.
+  std::thread patient([&] { EXPECT_TRUE(fs_->open(ctx_, slow).has_value()); });
+  gated_blobs_->open_gate().wait_until_held(1);
+  EXPECT_EQ(try_read().error(), Fault::kWouldWait);
+  gated_blobs_->open_gate().open();
+  patient.join();
+  EXPECT_EQ(text_of(try_read()->bytes), "slow");
+  gated_blobs_->read_gate().close();
+  EXPECT_EQ(try_read().error(), Fault::kWouldWait);
+  gated_blobs_->read_gate().open();
+  EXPECT_EQ(text_of(try_read()->bytes), "slow");
+}
+
+TEST_F(FilesystemTest, TenReadersOfOneBlobFetchItOnce) {
+  root_->set("slow", put_file("slow"));
+  NodeId slow = at("slow").node;
+  gated_blobs_->open_gate().close();
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 10; ++i)
+    readers.emplace_back([&] {
+      std::vector<std::byte> scratch(4);
+      EXPECT_EQ(text_of(fs_->read(ctx_, slow, kNoHandle, 0, 4, scratch)->bytes), "slow");
+    });
+  gated_blobs_->open_gate().wait_until_held(1);
+  gated_blobs_->open_gate().open();
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(blobs_->faults().calls(BlobOperation::kOpen), 1u);
 }
 
 }  // namespace

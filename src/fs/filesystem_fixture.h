@@ -120,7 +120,7 @@ class FilesystemTest : public ::testing::Test {
     std::string content;
     std::vector<std::byte> scratch(step);
     for (;;) {
-      ReadBytes read = fs_->read(ctx_, handle, content.size(), step, scratch).value();
+      ReadBytes read = fs_->read(ctx_, 0, handle, content.size(), step, scratch).value();
       if (read.bytes.empty()) break;
       content.append(text_of(read.bytes));
     }

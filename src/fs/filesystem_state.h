@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/guarded.h"
+#include "fs/blob_cache.h"
 #include "fs/directory_cache.h"
 #include "fs/filesystem.h"
 #include "fs/inode_table.h"
@@ -31,15 +32,15 @@ struct Filesystem::State {
         std::shared_ptr<RootProvider> root_in, FilesystemOptions options_in);
 
   const FilesystemOptions options;
-  const std::shared_ptr<store::BlobService> blobs;
   const std::shared_ptr<RootProvider> root;
   const std::shared_ptr<const Directory> fixed_root;  // null where names come and go
 
   InodeTable nodes;
   RootNames root_names;
   DirectoryCache directories;
+  BlobCache blobs;
   std::atomic<HandleId> last_handle = 0;
-  HandleTable<OpenFile> open_files{last_handle};
+  HandleTable<const OpenBlob> open_files{last_handle};
   HandleTable<OpenDirectory> open_directories{last_handle};
   // For handles opened while the root stays as it is to share one listing.
   Guarded<std::weak_ptr<const RootListing>> last_root_listing;
@@ -48,6 +49,11 @@ struct Filesystem::State {
   Attributes attributes_of(const NodeContent& content) const;
   Attributes root_attributes() const;
   Entry entry_of(const KnownNode& node) const { return {node.id, attributes_of(node.content)}; }
+
+  // The content of a regular file.
+  FsResult<BlobCache::Entry> blob_of(const Context& ctx, NodeId node);
+  // The same of one that is open, or may not be.
+  FsResult<BlobCache::Entry> blob_of(const Context& ctx, NodeId node, HandleId handle);
 
   // The directory that a node stands for.
   FsResult<std::shared_ptr<const Directory>> directory_of(const Context& ctx, NodeId node);

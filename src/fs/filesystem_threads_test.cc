@@ -89,7 +89,7 @@ class Walker {
     HandleId handle = fs_.open(ctx_, node).value();
     std::vector<std::byte> scratch(64);
     uint64_t offset = random_() % (size + 1);
-    auto read = fs_.read(ctx_, handle, offset, scratch.size(), scratch);
+    auto read = fs_.read(ctx_, 0, handle, offset, scratch.size(), scratch);
     ASSERT_TRUE(read.has_value());
     EXPECT_EQ(read->bytes.size(), std::min<uint64_t>(scratch.size(), size - offset));
     for (size_t i = 0; i < read->bytes.size(); ++i)
@@ -167,7 +167,7 @@ TEST_F(FilesystemThreadsTest, OneHandleServesManyReaders) {
     std::vector<std::byte> scratch(8192);
     for (int i = 0; i < kRounds; ++i) {
       uint64_t offset = random() % content.size();
-      auto read = fs_->read(ctx_, handle, offset, scratch.size(), scratch).value();
+      auto read = fs_->read(ctx_, 0, handle, offset, scratch.size(), scratch).value();
       ASSERT_TRUE(text_of(read.bytes) == std::string_view(content).substr(offset, 8192));
     }
   });

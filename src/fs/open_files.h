@@ -18,13 +18,6 @@
 
 namespace castore::fs {
 
-struct OpenFile {
-  std::unique_ptr<store::BlobReader> reader;
-  std::optional<Bytes> in_memory;  // the whole content, where the reader has it
-  Digest digest;
-  uint64_t size = 0;
-};
-
 struct OpenDirectory {
   NodeId node = 0;
   std::shared_ptr<const RootListing> root;  // null but for the root

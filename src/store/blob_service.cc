@@ -30,7 +30,7 @@ Result<std::optional<Bytes>> read_blob(const Context& ctx, BlobService& blobs, c
                 reader->size(), size_max);
   if (auto bytes = reader->in_memory()) return bytes;
   std::vector<std::byte> buffer(static_cast<size_t>(reader->size()));
-  size_t n = CASTORE_TRY(reader->read_at(0, buffer));
+  size_t n = CASTORE_TRY(reader->read_at(ctx, 0, buffer));
   if (n != buffer.size()) return cut_short(digest, n, buffer.size());
   if (!reader->verified())
     if (Digest actual = blake3(buffer); actual != digest) return mismatch(digest, actual);
@@ -51,7 +51,7 @@ Result<bool> stream_blob(const Context& ctx, BlobService& blobs, const Digest& d
       static_cast<size_t>(std::min<uint64_t>(reader->size(), kStepBytes)));
   for (uint64_t offset = 0; offset < reader->size();) {
     CASTORE_TRY(ctx.check());
-    size_t n = CASTORE_TRY(reader->read_at(offset, buffer));
+    size_t n = CASTORE_TRY(reader->read_at(ctx, offset, buffer));
     if (n == 0) return cut_short(digest, offset, reader->size());
     ByteView step = ByteView(buffer).first(n);
     if (verify) hasher.update(step);

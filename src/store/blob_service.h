@@ -22,11 +22,15 @@ class BlobReader {
   virtual uint64_t size() const = 0;
 
   // Fills `out` from `offset` and gives the number of bytes written to it, which is less than
-  // `out.size()` only at the end of the blob; 0 at and beyond it.
-  virtual Result<size_t> read_at(uint64_t offset, MutableByteView out) = 0;
+  // `out.size()` only at the end of the blob; 0 at and beyond it. May wait as `open` may.
+  virtual Result<size_t> read_at(const Context& ctx, uint64_t offset, MutableByteView out) = 0;
 
   // The whole blob when it is in memory already (small blobs), else nothing.
   virtual std::optional<Bytes> in_memory() { return std::nullopt; }
+
+  // An open file whose bytes are exactly the blob's, for the kernel to read by itself; valid while
+  // the reader lives. Nothing where there is no such file.
+  virtual std::optional<int> file() const { return std::nullopt; }
 
   // Whether the bytes were compared with the digest before this reader was given out. Where they
   // were not (a large file on the local disk), whoever reads the whole blob compares.
@@ -64,7 +68,9 @@ class BlobWriter {
 // each other. What `open` returned stays readable until it is destroyed.
 //
 //   Threads     any method, any thread, at the same time.
-//   Blocking    any method may wait for a disk or a network, at most until `ctx.deadline`.
+//   Blocking    any method may wait for a disk or a network, at most until `ctx.deadline`. With
+//               `ctx.may_wait` false, `has`, `open` and a reader's `read_at` do not wait for more
+//               than a local disk: they fail with kWouldWait instead.
 //   Absence     is an answer, not an error: `has` says false, `open` gives a null reader. The empty
 //               blob is always there.
 //   Durability  a stored blob is visible to this service's readers at once. It survives a crash of

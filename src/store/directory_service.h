@@ -15,6 +15,8 @@ namespace castore::store {
 //
 //   Threads     any method, any thread, at the same time.
 //   Blocking    any method may wait for a disk or a network, at most until `ctx.deadline`.
+//               With `ctx.may_wait` false, `get` does not wait for more than a local disk: it fails
+//               with kWouldWait instead.
 //   Absence     `get` gives null. The empty directory is always there.
 //   Order       children are put before their parents, so that what a crash leaves is closed
 //               downwards. The service does not check.

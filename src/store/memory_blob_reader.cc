@@ -15,7 +15,7 @@ class MemoryBlobReader final : public BlobReader {
 
   uint64_t size() const override { return bytes_.size(); }
 
-  Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
+  Result<size_t> read_at(const Context&, uint64_t offset, MutableByteView out) override {
     if (offset >= bytes_.size()) return size_t{0};
     ByteView rest = bytes_.view().subspan(static_cast<size_t>(offset));
     size_t n = std::min(rest.size(), out.size());

@@ -105,7 +105,7 @@ Result<void> TreeCheck::hash(const Digest& digest, store::BlobReader& reader) {
   uint64_t offset = 0;
   while (offset < reader.size() && !tasks_.has_failed()) {
     CASTORE_TRY(ctx_.check());
-    auto n = reader.read_at(offset, buffer);
+    auto n = reader.read_at(ctx_, offset, buffer);
     if (!n && n.error().kind() == ErrorKind::kCorrupt) {
       findings_.report(FindingKind::kCorrupt, blob_object(digest), n.error().message());
       return {};

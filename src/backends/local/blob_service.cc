@@ -38,12 +38,14 @@ class FileBlobReader final : public BlobReader {
 
   uint64_t size() const override { return size_; }
 
-  Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
+  Result<size_t> read_at(const Context&, uint64_t offset, MutableByteView out) override {
     if (offset >= size_) return size_t{0};
     size_t length = static_cast<size_t>(std::min<uint64_t>(out.size(), size_ - offset));
     int fd = pending_ ? pending_->file.fd.get() : fd_.get();
     return castore::read_at(fd, offset, out.first(length), name_);
   }
+
+  std::optional<int> file() const override { return pending_ ? pending_->file.fd.get() : fd_.get(); }
 
   // Hashing gigabytes at each open would cost more than the read. Readers of the whole check.
   bool verified() const override { return false; }

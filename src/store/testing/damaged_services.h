@@ -74,7 +74,7 @@ class DamagedBlobService final : public BlobService {
     explicit Reader(std::string content) : content_(std::move(content)) {}
 
     uint64_t size() const override { return content_.size(); }
-    Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
+    Result<size_t> read_at(const Context&, uint64_t offset, MutableByteView out) override {
       if (offset >= content_.size()) return size_t{0};
       return content_.copy(reinterpret_cast<char*>(out.data()), out.size(),
                            static_cast<size_t>(offset));

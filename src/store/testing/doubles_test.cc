@@ -40,13 +40,13 @@ TEST(FaultyBlobService, FailsReadersAndWritersToo) {
   faulty.faults().fail_all(BlobOperation::kCommit, kBroken);
 
   std::byte out[4];
-  EXPECT_FALSE(must(faulty.open(kCtx, digest))->read_at(0, out).has_value());
+  EXPECT_FALSE(must(faulty.open(kCtx, digest))->read_at(kCtx, 0, out).has_value());
   auto writer = must(faulty.create(kCtx));
   must(writer->append(bytes_of("x")));
   EXPECT_FALSE(writer->commit().has_value());
 
   faulty.faults().heal();
-  EXPECT_TRUE(must(faulty.open(kCtx, digest))->read_at(0, out).has_value());
+  EXPECT_TRUE(must(faulty.open(kCtx, digest))->read_at(kCtx, 0, out).has_value());
 }
 
 TEST(FaultyServices, FailDirectoriesAndPathInfos) {

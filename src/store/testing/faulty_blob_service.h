@@ -58,9 +58,9 @@ class FaultyBlobService final : public BlobService {
         : faults_(faults), inner_(std::move(inner)) {}
 
     uint64_t size() const override { return inner_->size(); }
-    Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
+    Result<size_t> read_at(const Context& ctx, uint64_t offset, MutableByteView out) override {
       CASTORE_TRY(faults_.count(BlobOperation::kReadAt));
-      return inner_->read_at(offset, out);
+      return inner_->read_at(ctx, offset, out);
     }
     // Not `in_memory`: a failing read must not be passed by.
     bool verified() const override { return inner_->verified(); }

@@ -6,7 +6,9 @@
 #include <memory>
 #include <utility>
 
+#include "base/context.h"
 #include "base/guarded.h"
+#include "base/result.h"
 #include "store/blob_service.h"
 
 namespace castore::store::testing {
@@ -21,14 +23,17 @@ class Gate {
     changed_.notify_all();
   }
 
-  // Returns at once when the gate is open, else when it opens.
-  void pass() {
+  // Returns at once when the gate is open, else when it opens: whatever deadline or stop the caller
+  // has. Who does not want to wait is sent away.
+  Result<void> pass(const Context& ctx) {
     auto state = state_.lock();
-    if (!state->closed) return;
+    if (!state->closed) return {};
+    if (!ctx.may_wait) return fail(ErrorKind::kWouldWait, "a closed gate");
     ++state->held;
     changed_.notify_all();
     state.wait(changed_, [&] { return !state->closed; });
     --state->held;
+    return {};
   }
 
   // Returns once `count` callers stand before the closed gate.
@@ -62,14 +67,14 @@ class GatedBlobService final : public BlobService {
   }
 
   Result<std::unique_ptr<BlobReader>> open(const Context& ctx, const Digest& digest) override {
-    open_gate_.pass();
+    CASTORE_TRY(open_gate_.pass(ctx));
     auto reader = CASTORE_TRY(inner_->open(ctx, digest));
     if (!reader) return nullptr;
     return std::make_unique<Reader>(read_gate_, std::move(reader));
   }
 
   Result<StoredBlob> put(const Context& ctx, const Digest& digest, Bytes bytes) override {
-    put_gate_.pass();
+    CASTORE_TRY(put_gate_.pass(ctx));
     return inner_->put(ctx, digest, std::move(bytes));
   }
 
@@ -89,9 +94,9 @@ class GatedBlobService final : public BlobService {
     Reader(Gate& gate, std::unique_ptr<BlobReader> inner) : gate_(gate), inner_(std::move(inner)) {}
 
     uint64_t size() const override { return inner_->size(); }
-    Result<size_t> read_at(uint64_t offset, MutableByteView out) override {
-      gate_.pass();
-      return inner_->read_at(offset, out);
+    Result<size_t> read_at(const Context& ctx, uint64_t offset, MutableByteView out) override {
+      CASTORE_TRY(gate_.pass(ctx));
+      return inner_->read_at(ctx, offset, out);
     }
     // Not `in_memory`: each read comes to the gate.
     bool verified() const override { return inner_->verified(); }
