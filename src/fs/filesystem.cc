@@ -228,6 +228,10 @@ FsResult<std::string> Filesystem::readlink(const Context&, NodeId node) {
   return std::unexpected(is_known ? Fault::kInvalid : Fault::kNoEntry);
 }
 
+bool Filesystem::root_changes() const {
+  return state_->options.list_root && !state_->fixed_root;
+}
+
 Totals Filesystem::totals() {
   return {.nodes = state_->nodes.count(),
           .handles = state_->open_files.count() + state_->open_directories.count()};

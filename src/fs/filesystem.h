@@ -155,7 +155,8 @@ class Filesystem {
                           SeekFor what);
   // The content of an open file as a file on the local disk, where it is one.
   std::optional<BackingFile> backing_file(HandleId handle);
-  void release(HandleId handle);
+  // False when it was not open.
+  bool release(HandleId handle);
 
   FsResult<HandleId> open_directory(const Context& ctx, NodeId node);
   // Calls `take` for each entry from `offset` (0, or a `next_offset` seen before) on until it says
@@ -173,6 +174,10 @@ class Filesystem {
   FsResult<std::string> get_xattr(const Context& ctx, NodeId node, std::string_view name);
   // Names, each ended by a NUL.
   FsResult<std::string> list_xattr(const Context& ctx, NodeId node);
+
+  // Whether listing the root gives other names from time to time. Where it does not, no folder has
+  // to be opened before it is listed.
+  bool root_changes() const;
 
   Totals totals();
 

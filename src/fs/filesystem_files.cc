@@ -80,8 +80,8 @@ std::optional<BackingFile> Filesystem::backing_file(HandleId handle) {
   return BackingFile{fd, std::move(open)};
 }
 
-void Filesystem::release(HandleId handle) {
-  state_->open_files.remove(handle);
+bool Filesystem::release(HandleId handle) {
+  return state_->open_files.remove(handle) != nullptr;
 }
 
 }  // namespace castore::fs

@@ -98,6 +98,8 @@ inline constexpr uint64_t kOverIoUring = uint64_t{1} << 41;
 // Flags of the answers to OPEN and OPENDIR.
 inline constexpr uint32_t kOpenKeepCache = 1u << 1;
 inline constexpr uint32_t kOpenCacheDir = 1u << 3;
+inline constexpr uint32_t kOpenNoFlush = 1u << 5;
+inline constexpr uint32_t kOpenPassthrough = 1u << 7;
 
 // The interrupt of request N carries the number N | 1 for itself; requests are even.
 inline constexpr uint64_t kInterruptBit = 1;
@@ -294,6 +296,24 @@ struct LseekOut {
   uint64_t offset;
 };
 static_assert(sizeof(LseekOut) == 8);
+
+struct IoctlIn {
+  uint64_t fh;
+  uint32_t flags;
+  uint32_t cmd;
+  uint64_t arg;
+  uint32_t in_size;
+  uint32_t out_size;  // room for what follows IoctlOut
+};
+static_assert(sizeof(IoctlIn) == 32);
+
+struct IoctlOut {
+  int32_t result;
+  uint32_t flags;
+  uint32_t in_iovs;
+  uint32_t out_iovs;
+};
+static_assert(sizeof(IoctlOut) == 16);
 
 struct StatfsOut {
   uint64_t blocks;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fuse/dispatcher.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <stop_token>
+#include <chrono>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/check.h"
 #include "fuse/listing.h"
@@ -29,13 +32,6 @@ constexpr bool kOneWay =
     std::is_same_v<Operation, ForgetRequest> || std::is_same_v<Operation, BatchForgetRequest> ||
     std::is_same_v<Operation, InterruptRequest> || std::is_same_v<Operation, IgnoredRequest>;
 
-Context context_of(std::stop_token stop) {
-  Context ctx;
-  ctx.stop = std::move(stop);
-  ctx.cause = Context::Cause::kMount;
-  return ctx;
-}
-
 // An attribute's value or the list of them: with size 0 only the length is asked for, and less room
 // than needed is an error rather than a part.
 void answer_sized(Answer& answer, uint32_t size, std::string_view value) {
@@ -50,6 +46,34 @@ void answer_sized(Answer& answer, uint32_t size, std::string_view value) {
 
 }  // namespace
 
+// A request that is served by another thread, from a copy of its bytes.
+class Dispatcher::LaterWork final : public DeferredRequests::Work {
+ public:
+  LaterWork(Dispatcher& dispatcher, std::shared_ptr<void> owner, ByteView bytes)
+      : owner_(std::move(owner)), dispatcher_(dispatcher), bytes_(bytes.begin(), bytes.end()) {}
+
+  void serve(const Context& ctx, ReplySink& sink) override {
+    // Memory that is not touched costs nothing.
+    auto scratch = std::make_unique_for_overwrite<std::byte[]>(kReadBytesMax);
+    dispatcher_.serve_request(*decode_request(bytes_), ctx, sink, {scratch.get(), kReadBytesMax});
+  }
+
+  std::string describe() const override {
+    auto request = decode_request(bytes_);
+    return fmt::format("{} in node {}", name_of(request->opcode), request->node);
+  }
+
+ private:
+  std::shared_ptr<void> owner_;  // first, so that it goes last
+  Dispatcher& dispatcher_;
+  const std::vector<std::byte> bytes_;
+};
+
+Dispatcher::Dispatcher(fs::Filesystem& filesystem, DispatcherOptions options)
+    : filesystem_(filesystem), options_(std::move(options)), deferred_(options_.deferred) {
+  if (options_.backing_registry != nullptr) backing_.emplace(*options_.backing_registry);
+}
+
 void Dispatcher::handle(ByteView bytes, ReplySink& sink, MutableByteView scratch) {
   CASTORE_CHECK(scratch.size() >= kReadBytesMax, "every READ that was agreed on must fit");
   auto request = decode_request(bytes);
@@ -59,23 +83,55 @@ void Dispatcher::handle(ByteView bytes, ReplySink& sink, MutableByteView scratch
     if (bad.unique) Answer(sink, *bad.unique).error(bad.refusal);
     return;
   }
+  Context ctx;
+  ctx.cause = Context::Cause::kMount;
+  ctx.may_wait = false;
+  if (serve_request(*request, ctx, sink, scratch)) return;
+  if (auto kept = sink.keep()) {
+    serve_later(*request, bytes, std::move(kept));
+    return;
+  }
+  RunningRequests::Scope running(running_, request->unique);
+  ctx.may_wait = true;
+  ctx.stop = running.token();
+  serve_request(*request, ctx, sink, scratch);
+}
+
+bool Dispatcher::serve_request(const Request& request, const Context& ctx, ReplySink& sink,
+                               MutableByteView scratch) {
+  const auto begun = std::chrono::steady_clock::now();
+  Call call{request, ctx, Answer(sink, request.unique), scratch};
   std::visit(
       [&]<typename Op>(const Op& operation) {
-        Answer answer(sink, request->unique);
-        if constexpr (kOneWay<Op>) {
-          Context ctx = context_of({});
-          Call call{*request, ctx, answer, scratch};
+        if (!kAllowedBeforeInit<Op> && !kOneWay<Op> && !initialised_.load())
+          call.answer.error(Refusal::kNotInitialised);
+        else
           serve(call, operation);
-        } else if (!kAllowedBeforeInit<Op> && !initialised_.load()) {
-          answer.error(Refusal::kNotInitialised);
-        } else {
-          RunningRequests::Scope running(running_, request->unique);
-          Context ctx = context_of(running.token());
-          Call call{*request, ctx, answer, scratch};
-          serve(call, operation);
-        }
       },
-      request->operation);
+      request.operation);
+  if (call.would_wait) return false;
+  statistics_.add(request.opcode, std::chrono::steady_clock::now() - begun, call.answer.failed(),
+                  call.answer.body_bytes());
+  return true;
+}
+
+void Dispatcher::serve_later(const Request& request, ByteView bytes,
+                             std::unique_ptr<ReplySink> sink) {
+  auto owner = owner_.lock();
+  CASTORE_CHECK(owner, "sinks that can be kept need an owner");
+  deferred_.submit(request.unique, std::make_unique<LaterWork>(*this, std::move(owner), bytes),
+                   std::move(sink), running_);
+}
+
+void Dispatcher::fail(Call& call, fs::Fault fault) {
+  if (fault == fs::Fault::kWouldWait)
+    call.would_wait = true;
+  else
+    call.answer.error(fault);
+}
+
+BackingFiles::Counts Dispatcher::backing() {
+  return backing_ ? backing_->counts() : BackingFiles::Counts{};
 }
 
 std::optional<Session> Dispatcher::session() {
@@ -83,7 +139,7 @@ std::optional<Session> Dispatcher::session() {
 }
 
 void Dispatcher::serve(Call& call, const InitRequest& init) {
-  auto outcome = negotiate(init);
+  auto outcome = negotiate(init, options_.wishes);
   if (const auto* refusal = std::get_if<Refusal>(&outcome)) {
     spdlog::debug("INIT asks for FUSE {}.{}", init.major, init.minor);
     call.answer.error(*refusal);
@@ -101,6 +157,9 @@ void Dispatcher::serve(Call& call, const InitRequest& init) {
       call.answer.error(Refusal::kNotInitialised);
       return;
     }
+    skips_opens_.store(agreement.session.has(abi::kNoOpenSupport));
+    skips_folder_opens_.store(agreement.session.has(abi::kNoOpendirSupport));
+    has_passthrough_.store(agreement.session.has(abi::kPassthrough) && backing_);
     // Before the answer: the next request may come in on another thread as soon as it is out.
     initialised_.store(true);
     call.answer.structure(agreement.reply);
@@ -126,7 +185,7 @@ void Dispatcher::serve(Call& call, const LookupRequest& lookup) {
   if (absent) {
     call.answer.structure(absent_for_ever());
   } else {
-    call.answer.error(entry.error());
+    fail(call, entry.error());
   }
 }
 
@@ -146,7 +205,7 @@ void Dispatcher::serve(Call& call, const GetattrRequest&) {
   if (attributes) {
     call.answer.structure(to_attr_out(*attributes));
   } else {
-    call.answer.error(attributes.error());
+    fail(call, attributes.error());
   }
 }
 
@@ -155,22 +214,37 @@ void Dispatcher::serve(Call& call, const ReadlinkRequest&) {
   if (target) {
     call.answer.bytes(bytes_of(*target));
   } else {
-    call.answer.error(target.error());
+    fail(call, target.error());
   }
 }
 
 void Dispatcher::serve(Call& call, const OpenRequest& open) {
+  if (skips_opens()) {
+    call.answer.error(Refusal::kNotImplemented);
+    return;
+  }
   if (open.for_writing) {
     call.answer.error(Refusal::kReadOnly);
     return;
   }
   auto handle = filesystem_.open(call.ctx, call.request.node);
   if (!handle) {
-    call.answer.error(handle.error());
+    fail(call, handle.error());
     return;
   }
-  abi::OpenOut out{.fh = *handle, .open_flags = abi::kOpenKeepCache, .backing_id = 0};
-  if (!call.answer.structure(out)) filesystem_.release(*handle);
+  abi::OpenOut out{
+      .fh = *handle, .open_flags = abi::kOpenKeepCache | abi::kOpenNoFlush, .backing_id = 0};
+  if (has_passthrough_.load()) {
+    if (auto id = backing_->opened(call.request.node, filesystem_.backing_file(*handle))) {
+      // The kernel has no cache of its own then.
+      out.open_flags = abi::kOpenPassthrough | abi::kOpenNoFlush;
+      out.backing_id = *id;
+    }
+  }
+  if (!call.answer.structure(out)) {
+    if (has_passthrough_.load()) backing_->closed(call.request.node);
+    filesystem_.release(*handle);
+  }
 }
 
 void Dispatcher::serve(Call& call, const ReadRequest& read) {
@@ -180,23 +254,30 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
     call.answer.error(Refusal::kTooLarge);
     return;
   }
-  auto found = filesystem_.read(call.ctx, read.handle, read.offset, read.size, call.scratch);
+  auto found = filesystem_.read(call.ctx, call.request.node, read.handle, read.offset, read.size,
+                                call.scratch);
   if (found) {
     call.answer.bytes(found->bytes);
   } else {
-    call.answer.error(found.error());
+    fail(call, found.error());
   }
 }
 
 void Dispatcher::serve(Call& call, const ReleaseRequest& release) {
-  filesystem_.release(release.handle);
+  // One handle is released once; a guess at one must not make the kernel's count of a node wrong.
+  if (filesystem_.release(release.handle) && has_passthrough_.load())
+    backing_->closed(call.request.node);
   call.answer.empty();
 }
 
 void Dispatcher::serve(Call& call, const OpendirRequest&) {
+  if (skips_folder_opens()) {
+    call.answer.error(Refusal::kNotImplemented);
+    return;
+  }
   auto handle = filesystem_.open_directory(call.ctx, call.request.node);
   if (!handle) {
-    call.answer.error(handle.error());
+    fail(call, handle.error());
     return;
   }
   // The root is listed anew each time, as trees may have been added to it.
@@ -221,9 +302,9 @@ void Dispatcher::serve(Call& call, const ReaddirRequest& readdir) {
                               [&](const fs::ListedEntry& line) { return writer.add(line); });
   }
   // What was found before a failure is handed out; the next request, which begins behind it, meets
-  // the failure again.
+  // the failure again. (What would wait says so before the first entry.)
   if (!listed && writer.written().empty()) {
-    call.answer.error(listed.error());
+    fail(call, listed.error());
     return;
   }
   // An empty answer would say that the listing is over.
@@ -245,7 +326,7 @@ void Dispatcher::serve(Call& call, const GetxattrRequest& getxattr) {
   if (value) {
     answer_sized(call.answer, getxattr.size, *value);
   } else {
-    call.answer.error(value.error());
+    fail(call, value.error());
   }
 }
 
@@ -254,17 +335,35 @@ void Dispatcher::serve(Call& call, const ListxattrRequest& listxattr) {
   if (names) {
     answer_sized(call.answer, listxattr.size, *names);
   } else {
-    call.answer.error(names.error());
+    fail(call, names.error());
   }
 }
 
 void Dispatcher::serve(Call& call, const LseekRequest& lseek) {
-  auto found = filesystem_.seek(call.ctx, lseek.handle, lseek.offset, lseek.what);
+  auto found = filesystem_.seek(call.ctx, call.request.node, lseek.handle, lseek.offset, lseek.what);
   if (found) {
     call.answer.structure(abi::LseekOut{.offset = *found});
   } else {
-    call.answer.error(found.error());
+    fail(call, found.error());
   }
+}
+
+void Dispatcher::serve(Call& call, const IoctlRequest& ioctl) {
+  if (ioctl.command != kReportControl || !options_.report) {
+    call.answer.error(Refusal::kNoSuchControl);
+    return;
+  }
+  const std::string text = options_.report();
+  const size_t room = std::min({size_t{ioctl.room}, kReportBytesMax, call.scratch.size()});
+  if (text.size() >= room) {
+    call.answer.error(Refusal::kTooLarge);
+    return;
+  }
+  abi::IoctlOut out{};
+  MutableByteView body = call.scratch.first(sizeof out + text.size() + 1);
+  std::memcpy(body.data(), &out, sizeof out);
+  std::memcpy(body.data() + sizeof out, text.c_str(), text.size() + 1);
+  call.answer.bytes(body);
 }
 
 void Dispatcher::serve(Call& call, const StatfsRequest&) {

@@ -115,7 +115,8 @@ TEST_F(HostileKernel, UnknownNodesAreErrorsInEachOperation) {
     EXPECT_EQ(error_of(kernel_->opendir(node)), ENOENT);
     EXPECT_EQ(error_of(kernel_->readdir(node, 0, 0, 4096)), ENOENT);
     EXPECT_EQ(error_of(kernel_->getxattr_length(node, "user.snix.castore.blob.digest")), ENODATA);
-    EXPECT_EQ(error_of(kernel_->read(node, 0, 0, 10)), EIO);
+    EXPECT_EQ(error_of(kernel_->read(node, 0, 0, 10)), ENOENT);
+    EXPECT_EQ(error_of(kernel_->read(node, 77, 0, 10)), EIO);
     EXPECT_EQ(kernel_->release(node, kAll), 0);
     EXPECT_EQ(kernel_->releasedir(node, kAll), 0);
     kernel_->forget(node, kAll);

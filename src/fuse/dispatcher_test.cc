@@ -26,6 +26,7 @@ namespace {
 using testing::Answered;
 using testing::FakeKernel;
 using testing::Line;
+using testing::Reply;
 
 constexpr uint64_t kForEver = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kPage = 4096;
@@ -57,11 +58,12 @@ class DispatcherTest : public ::testing::Test {
     options.list_root = true;
     mount_exactly(std::move(root), options);
   }
-  void mount_exactly(std::map<std::string, Node> root, fs::FilesystemOptions options) {
+  void mount_exactly(std::map<std::string, Node> root, fs::FilesystemOptions options,
+                     DispatcherOptions dispatcher_options = {}) {
     kernel_.reset();
     dispatcher_.reset();
     filesystem_.emplace(gated_, services_.directories, fs::map_root(std::move(root)), options);
-    dispatcher_.emplace(*filesystem_);
+    dispatcher_.emplace(*filesystem_, std::move(dispatcher_options));
     kernel_.emplace(*dispatcher_);
     ASSERT_TRUE(kernel_->init());
   }
@@ -160,7 +162,7 @@ TEST_F(DispatcherTest, AFileIsReadInAnyPieces) {
   uint64_t file = node("folder/hello");
   auto open = kernel_->open(file);
   ASSERT_TRUE(open);
-  EXPECT_EQ(open->open_flags, abi::kOpenKeepCache);
+  EXPECT_EQ(open->open_flags, abi::kOpenKeepCache | abi::kOpenNoFlush);
   EXPECT_EQ(*kernel_->read(file, open->fh, 0, 100), "Hello World!");
   EXPECT_EQ(*kernel_->read(file, open->fh, 6, 5), "World");
   EXPECT_EQ(*kernel_->read(file, open->fh, 12, 5), "");
@@ -390,21 +392,25 @@ TEST_F(DispatcherTest, WhatTheKernelCanDoItselfIsLeftToIt) {
   for (abi::Opcode opcode : {abi::Opcode::kAccess, abi::Opcode::kFlush, abi::Opcode::kFsync,
                              abi::Opcode::kGetlk, abi::Opcode::kPoll, abi::Opcode::kStatx})
     EXPECT_EQ(kernel_->call(opcode, abi::kRootNode, ByteView()).error, ENOSYS);
-  EXPECT_EQ(kernel_->call(abi::Opcode::kIoctl, abi::kRootNode, ByteView()).error, ENOTTY);
+  EXPECT_EQ(kernel_->call(abi::Opcode::kIoctl, abi::kRootNode, abi::IoctlIn{}).error, ENOTTY);
 }
 
-TEST_F(DispatcherTest, AnInterruptedReadEndsBeforeItReachesTheStore) {
+TEST_F(DispatcherTest, AnInterruptedReadThatWouldWaitDoesNotReachTheStore) {
   uint64_t file = node("file");
   auto open = kernel_->open(file);
+  gated_->read_gate().close();
   uint64_t interrupt = kernel_->next_unique();
   kernel_->interrupt(interrupt + 2);  // the request after this one
   EXPECT_EQ(error_of(kernel_->read(file, open->fh, 0, 3)), EINTR);
+  gated_->read_gate().open();
+  EXPECT_EQ(*kernel_->read(file, open->fh, 0, 3), "abc");
 }
 
 TEST_F(DispatcherTest, AtTheEndEverythingIsAskedToStop) {
   uint64_t file = node("file");
   auto open = kernel_->open(file);
   dispatcher_->stop_all();
+  gated_->read_gate().close();
   EXPECT_EQ(error_of(kernel_->read(file, open->fh, 0, 3)), EINTR);
 }
 
@@ -421,6 +427,114 @@ TEST_F(DispatcherTest, ASlowOpenHoldsUpNothingElse) {
   EXPECT_EQ(*kernel_->readlink(node("folder/link")), "hello");
   gated_->open_gate().open();
   slow.join();
+}
+
+TEST_F(DispatcherTest, WhereOpensAreSkippedFilesAndFoldersAreReadByTheirNodes) {
+  Node folder = store::testing::TreeBuilder(services_).file("hello", "Hello World!").build();
+  mount_exactly({{"folder", folder}}, {},
+                {.wishes = {.skip_opens = true, .skip_folder_opens = true}});
+  uint64_t file = node("folder/hello");
+  uint64_t below = node("folder");
+  EXPECT_EQ(error_of(kernel_->open(file)), ENOSYS);
+  EXPECT_EQ(error_of(kernel_->open(file, O_RDWR)), ENOSYS);
+  EXPECT_EQ(error_of(kernel_->opendir(below)), ENOSYS);
+  EXPECT_EQ(*kernel_->read(file, 0, 6, 100), "World!");
+  EXPECT_EQ(*kernel_->lseek(file, 0, 3, SEEK_HOLE), 12u);
+  auto lines = kernel_->readdirplus(below, 0, 0, kPage);
+  ASSERT_TRUE(lines);
+  EXPECT_EQ(lines->size(), 1u);
+  EXPECT_EQ(error_of(kernel_->readdir(abi::kRootNode, 0, 0, kPage)), EPERM);
+}
+
+// Gives every file the same number.
+class OneBackingFile final : public BackingRegistry {
+ public:
+  Result<int32_t> add(const fs::BackingFile&) override { return 42; }
+  void remove(int32_t) override { ++removed; }
+  int removed = 0;
+};
+
+// A blob in a file of its own, as a large one of a local store.
+class FileBlobs final : public store::BlobService {
+ public:
+  class Reader final : public store::BlobReader {
+   public:
+    uint64_t size() const override { return 3; }
+    Result<size_t> read_at(const Context&, uint64_t, MutableByteView) override { return size_t{0}; }
+    bool verified() const override { return false; }
+    std::optional<int> file() const override { return STDIN_FILENO; }
+  };
+  Result<bool> has(const Context&, const Digest&) override { return true; }
+  Result<std::unique_ptr<store::BlobReader>> open(const Context&, const Digest&) override {
+    return std::make_unique<Reader>();
+  }
+  Result<store::StoredBlob> put(const Context&, const Digest&, Bytes) override { return no(); }
+  Result<std::unique_ptr<store::BlobWriter>> create(const Context&) override { return no(); }
+  Result<void> sync(const Context&) override { return {}; }
+  Result<void> list(const Context&, const Visitor&) override { return {}; }
+
+ private:
+  static std::unexpected<Error> no() { return fail(ErrorKind::kUnsupported, "read only"); }
+};
+
+TEST_F(DispatcherTest, FilesOfThisMachineAreHandedToTheKernel) {
+  OneBackingFile registry;
+  fs::Filesystem filesystem(std::make_shared<FileBlobs>(), services_.directories,
+                            fs::map_root({{"file", FileNode{store::testing::unknown_digest(), 3}}}),
+                            {});
+  Dispatcher dispatcher(filesystem,
+                        {.wishes = {.passthrough = true}, .backing_registry = &registry});
+  FakeKernel kernel(dispatcher);
+  ASSERT_TRUE(kernel.init());
+  uint64_t file = kernel.lookup(abi::kRootNode, "file")->nodeid;
+  auto first = kernel.open(file);
+  auto second = kernel.open(file);
+  EXPECT_EQ(first->open_flags, abi::kOpenPassthrough | abi::kOpenNoFlush);
+  EXPECT_EQ(second->backing_id, 42);
+  // A handle is released once, whatever a guest says.
+  EXPECT_EQ(kernel.release(file, first->fh), 0);
+  EXPECT_EQ(kernel.release(file, first->fh), 0);
+  EXPECT_EQ(registry.removed, 0);
+  EXPECT_EQ(kernel.release(file, second->fh), 0);
+  EXPECT_EQ(registry.removed, 1);
+  // Nobody has it open when nobody heard of it.
+  kernel.lose_next_reply();
+  (void)kernel.open(file);
+  EXPECT_EQ(registry.removed, 2);
+  EXPECT_EQ(dispatcher.backing().nodes, 0u);
+}
+
+TEST_F(DispatcherTest, TheReportIsGivenToWhoHasRoomForIt) {
+  mount_exactly({}, {}, {.report = [] { return std::string("doing well"); }});
+  abi::IoctlIn in{};
+  in.cmd = kReportControl;
+  in.out_size = kReportBytesMax;
+  Reply reply = kernel_->call(abi::Opcode::kIoctl, abi::kRootNode, in);
+  EXPECT_EQ(reply.error, 0);
+  EXPECT_EQ(text_of(ByteView(reply.body).subspan(sizeof(abi::IoctlOut))),
+            std::string_view("doing well\0", 11));
+  in.out_size = 10;
+  EXPECT_EQ(kernel_->call(abi::Opcode::kIoctl, abi::kRootNode, in).error, EINVAL);
+  in.cmd = kReportControl + 1;
+  EXPECT_EQ(kernel_->call(abi::Opcode::kIoctl, abi::kRootNode, in).error, ENOTTY);
+}
+
+TEST_F(DispatcherTest, RequestsAreCountedWithTheirErrors) {
+  (void)kernel_->lookup(abi::kRootNode, "no-such-name");
+  uint64_t file = node("file");
+  (void)kernel_->read(file, 0, 0, 3);
+  uint64_t lookups = 0;
+  uint64_t errors = 0;
+  for (const Statistics::Operation& operation : dispatcher_->statistics().report()) {
+    if (operation.opcode == abi::Opcode::kRead) {
+      EXPECT_EQ(operation.bytes, 3u);
+    }
+    if (operation.opcode != abi::Opcode::kLookup) continue;
+    lookups = operation.count;
+    errors = operation.errors;
+  }
+  EXPECT_EQ(lookups, 2u);
+  EXPECT_EQ(errors, 1u);
 }
 
 }  // namespace

@@ -6,10 +6,11 @@
 namespace castore::fuse {
 namespace {
 
-// Readahead and other requests nobody waits for: enough to keep every thread busy, few enough that
-// a slow store does not tie up the machine's pages.
-constexpr uint16_t kBackgroundMax = 256;
-constexpr uint16_t kCongestionThreshold = 192;
+// Readahead and other requests nobody waits for. As many as the field holds: where a store hangs,
+// readahead of its files must not use up what files that are at hand need. What is outstanding is
+// bounded by the readahead windows of the files that are being read.
+constexpr uint16_t kBackgroundMax = 65535;
+constexpr uint16_t kCongestionThreshold = 49151;
 // Nothing is ever written; the kernel does not take less.
 constexpr uint32_t kWriteBytesMax = 4096;
 
@@ -18,9 +19,19 @@ constexpr uint32_t kWriteBytesMax = 4096;
 constexpr uint64_t kWanted = abi::kAsyncRead | abi::kDoReaddirplus | abi::kParallelDirops |
                              abi::kCacheSymlinks | abi::kMaxPages | abi::kInitExt;
 
+uint64_t wanted_with(const Wishes& wishes) {
+  uint64_t wanted = kWanted;
+  if (wishes.skip_opens) wanted |= abi::kNoOpenSupport;
+  if (wishes.skip_folder_opens) wanted |= abi::kNoOpendirSupport;
+  if (wishes.passthrough) wanted |= abi::kPassthrough;
+  if (wishes.io_uring) wanted |= abi::kOverIoUring;
+  return wanted;
+}
+
 }  // namespace
 
-std::variant<Agreement, AskAgain, Refusal> negotiate(const InitRequest& offer) {
+std::variant<Agreement, AskAgain, Refusal> negotiate(const InitRequest& offer,
+                                                     const Wishes& wishes) {
   abi::InitOut reply{};
   reply.major = abi::kMajor;
   reply.minor = abi::kMinor;
@@ -29,7 +40,7 @@ std::variant<Agreement, AskAgain, Refusal> negotiate(const InitRequest& offer) {
 
   Session session{.minor = std::min(offer.minor, abi::kMinor),
                   .offered = offer.flags,
-                  .agreed = offer.flags & kWanted,
+                  .agreed = offer.flags & wanted_with(wishes),
                   .max_readahead = offer.max_readahead};
   reply.minor = session.minor;
   reply.max_readahead = session.max_readahead;
@@ -40,7 +51,9 @@ std::variant<Agreement, AskAgain, Refusal> negotiate(const InitRequest& offer) {
   reply.congestion_threshold = kCongestionThreshold;
   reply.max_write = kWriteBytesMax;
   reply.time_gran = 1;
-  if ((session.agreed & abi::kMaxPages) != 0) reply.max_pages = kPagesMax;
+  if (session.has(abi::kMaxPages)) reply.max_pages = kPagesMax;
+  // One filesystem may stand on another that way: this one on the store's.
+  if (session.has(abi::kPassthrough)) reply.max_stack_depth = 1;
   return Agreement{.session = session, .reply = reply};
 }
 

@@ -10,8 +10,8 @@ InitRequest offer(uint32_t major, uint32_t minor, uint64_t flags) {
   return {.major = major, .minor = minor, .max_readahead = 131072, .flags = flags};
 }
 
-Agreement agree(const InitRequest& request) {
-  auto outcome = negotiate(request);
+Agreement agree(const InitRequest& request, const Wishes& wishes = {}) {
+  auto outcome = negotiate(request, wishes);
   EXPECT_TRUE(std::holds_alternative<Agreement>(outcome));
   return std::get<Agreement>(outcome);
 }
@@ -42,7 +42,7 @@ TEST(Negotiate, TheLowerMinorVersionIsSpoken) {
 }
 
 TEST(Negotiate, ANewerMajorVersionIsToldOursAndNothingElse) {
-  auto outcome = negotiate(offer(8, 0, ~uint64_t{0}));
+  auto outcome = negotiate(offer(8, 0, ~uint64_t{0}), {});
   ASSERT_TRUE(std::holds_alternative<AskAgain>(outcome));
   const abi::InitOut& reply = std::get<AskAgain>(outcome).reply;
   EXPECT_EQ(reply.major, 7u);
@@ -53,10 +53,25 @@ TEST(Negotiate, ANewerMajorVersionIsToldOursAndNothingElse) {
 
 TEST(Negotiate, AKernelTooOldIsRefused) {
   for (auto [major, minor] : {std::pair{7u, 30u}, {7u, 0u}, {6u, 99u}, {0u, 0u}}) {
-    auto outcome = negotiate(offer(major, minor, 0));
+    auto outcome = negotiate(offer(major, minor, 0), {});
     ASSERT_TRUE(std::holds_alternative<Refusal>(outcome));
     EXPECT_EQ(std::get<Refusal>(outcome), Refusal::kBadVersion);
   }
+}
+
+TEST(Negotiate, WishesAreAskedForWhereTheyAreOffered) {
+  Wishes wishes{
+      .skip_opens = true, .skip_folder_opens = true, .passthrough = true, .io_uring = true};
+  Agreement agreement = agree(offer(7, 45, ~uint64_t{0}), wishes);
+  for (uint64_t flag : {abi::kNoOpenSupport, abi::kNoOpendirSupport, abi::kPassthrough,
+                        abi::kOverIoUring})
+    EXPECT_TRUE(agreement.session.has(flag)) << flag;
+  EXPECT_EQ(agreement.reply.flags2, static_cast<uint32_t>(agreement.session.agreed >> 32));
+  EXPECT_EQ(agreement.reply.max_stack_depth, 1u);
+  Agreement old = agree(offer(7, 38, abi::kInitExt | abi::kNoOpenSupport), wishes);
+  EXPECT_TRUE(old.session.has(abi::kNoOpenSupport));
+  EXPECT_FALSE(old.session.has(abi::kPassthrough));
+  EXPECT_EQ(old.reply.max_stack_depth, 0u);
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ bool Answer::bytes(ByteView body) {
     error(Refusal::kTooLarge);
     return false;
   }
+  body_bytes_ = body.size();
   abi::OutHeader header{
       .len = static_cast<uint32_t>(sizeof header + body.size()), .error = 0, .unique = unique_};
   std::array<ByteView, 2> pieces{view_of(header), body};
@@ -36,6 +37,7 @@ bool Answer::bytes(ByteView body) {
 }
 
 bool Answer::send_error(int errno_value) {
+  failed_ = true;
   if (sink_.bytes_max() < sizeof(abi::OutHeader)) return false;
   abi::OutHeader header{.len = sizeof header, .error = -errno_value, .unique = unique_};
   ByteView piece = view_of(header);

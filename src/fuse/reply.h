@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/bytes.h"
@@ -25,6 +26,10 @@ class ReplySink {
   // only during the call. Called at most once. False when nobody received it: the asker was killed,
   // or the mount is gone; then nothing that the answer handed out is in anybody's hands.
   virtual bool send(std::span<const ByteView> pieces) = 0;
+
+  // The same way to the asker, for an answer that is given later by any thread; this sink is not
+  // used any more then. Null where answers are given at once or not at all.
+  virtual std::unique_ptr<ReplySink> keep() { return nullptr; }
 };
 
 // Writes the answer to one request. Each method says whether it was delivered; an answer that the
@@ -46,11 +51,17 @@ class Answer {
   // How many bytes may follow the header.
   size_t body_bytes_max() const;
 
+  // What was answered so far: whether an error, and how long the body was.
+  bool failed() const { return failed_; }
+  size_t body_bytes() const { return body_bytes_; }
+
  private:
   bool send_error(int errno_value);
 
   ReplySink& sink_;
   uint64_t unique_;
+  bool failed_ = false;
+  size_t body_bytes_ = 0;
 };
 
 // The filesystem's answers as the kernel reads them. What they say holds for ever: a node stands

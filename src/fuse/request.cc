@@ -105,6 +105,13 @@ Operation decode_lseek(ArgumentReader& argument) {
   }
 }
 
+// What an ioctl brings along is not looked at.
+IoctlRequest decode_ioctl(ArgumentReader& argument) {
+  auto in = argument.take<abi::IoctlIn>();
+  argument.take_rest();
+  return {.command = in.cmd, .room = in.out_size};
+}
+
 Operation refused(ArgumentReader& argument, Refusal refusal) {
   argument.take_rest();
   return RefusedRequest{refusal};
@@ -149,6 +156,8 @@ Operation decode_operation(uint32_t opcode, ArgumentReader& argument) {
       return ListxattrRequest{.size = argument.take<abi::GetxattrIn>().size};
     case Opcode::kLseek:
       return decode_lseek(argument);
+    case Opcode::kIoctl:
+      return decode_ioctl(argument);
     case Opcode::kStatfs:
       return StatfsRequest{};
     case Opcode::kInterrupt:
@@ -174,9 +183,6 @@ Operation decode_operation(uint32_t opcode, ArgumentReader& argument) {
     case Opcode::kCopyFileRange:
     case Opcode::kCopyFileRange64:
       return refused(argument, Refusal::kReadOnly);
-
-    case Opcode::kIoctl:
-      return refused(argument, Refusal::kNoSuchControl);
 
     case Opcode::kAccess:  // the mount option default_permissions answers it
     case Opcode::kFlush:   // nothing is ever written
@@ -237,6 +243,7 @@ std::expected<Request, BadRequest> decode_request(ByteView bytes) {
   ArgumentReader reader(argument.first(argument.size() - extension_bytes));
 
   Request request{.unique = header.unique,
+                  .opcode = static_cast<abi::Opcode>(header.opcode),
                   .node = header.nodeid,
                   .operation = decode_operation(header.opcode, reader)};
   if (!reader.complete()) return std::unexpected(bad);

@@ -70,6 +70,10 @@ struct LseekRequest {
   uint64_t offset = 0;
   fs::SeekFor what = fs::SeekFor::kData;
 };
+struct IoctlRequest {
+  uint32_t command = 0;
+  uint32_t room = 0;  // for bytes beside the result
+};
 struct StatfsRequest {};
 struct InterruptRequest {
   uint64_t unique = 0;
@@ -86,10 +90,11 @@ using Operation =
     std::variant<InitRequest, LookupRequest, ForgetRequest, BatchForgetRequest, GetattrRequest,
                  ReadlinkRequest, OpenRequest, ReadRequest, ReleaseRequest, OpendirRequest,
                  ReaddirRequest, ReleasedirRequest, GetxattrRequest, ListxattrRequest, LseekRequest,
-                 StatfsRequest, InterruptRequest, DestroyRequest, RefusedRequest, IgnoredRequest>;
+                 IoctlRequest, StatfsRequest, InterruptRequest, DestroyRequest, RefusedRequest, IgnoredRequest>;
 
 struct Request {
   uint64_t unique = 0;  // the request's number, which its answer repeats
+  abi::Opcode opcode{};  // as it was given, known or not
   fs::NodeId node = 0;
   Operation operation;
 };

@@ -28,6 +28,7 @@ class RunningRequests {
     ~Scope();
 
     std::stop_token token() const { return entry_->stop.get_token(); }
+    void stop() { entry_->stop.request_stop(); }
 
    private:
     friend RunningRequests;
