@@ -5,6 +5,7 @@
 # BLAKE3           1.3.1    digest              names of all objects
 # OpenSSL crypto   3.0      digest              SHA-256 with the CPU's own instructions
 # LMDB             0.9.24   backends/local      index and small blobs
+# liburing         2.3      fuse_device         requests through memory shared with the kernel
 # libarchive       3.6      transfer            tar, plain and compressed
 # CLI11            2.1      cli                 options
 # nlohmann-json    3.11     cli, tests          --json, golden data
@@ -18,6 +19,7 @@ find_package(LibArchive 3.6 REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
 
 # BLAKE3: the system's library where there is one, else the official C and assembly sources that
 # Debian 12 ships inside librust-blake3-dev.

@@ -14,7 +14,7 @@ set -euo pipefail
 
 build_packages=(
   build-essential ca-certificates ccache cmake file git ninja-build pkgconf
-  fuse3 libarchive-dev libcli11-dev libfmt-dev liblmdb-dev librust-blake3-dev libspdlog-dev
+  fuse3 libarchive-dev libcli11-dev libfmt-dev liblmdb-dev librust-blake3-dev libspdlog-dev liburing-dev
   libssl-dev nlohmann-json3-dev scdoc
 )
 test_packages=(

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,7 +11,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/thread_pool.h"
 #include "cli/background.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -22,7 +22,11 @@
 namespace castore::cli {
 namespace {
 
+using fuse_device::ReadPath;
+using fuse_device::Transport;
+
 constexpr uint32_t kThreadsMax = 256;
+constexpr uint32_t kReadTimeoutMax_s = 24 * 60 * 60;
 
 class Mount final : public Command {
  public:
@@ -51,6 +55,21 @@ Examples:
     options.flag("--allow-other", allow_other_, "Let other users in too");
     options.value("--threads", "N", threads_, 1, kThreadsMax,
                   "Threads that serve [default: one a processor]");
+    options.choice<ReadPath>("--io", io_,
+                             {{"auto", ReadPath::kAuto},
+                              {"cached", ReadPath::kCached},
+                              {"passthrough", ReadPath::kPassthrough}},
+                             "How content is read: the kernel caches files it opens by itself "
+                             "(cached, for many small files), or reads large files of the local "
+                             "store directly (passthrough, for few large ones; needs root)");
+    options.choice<Transport>("--transport", transport_,
+                              {{"auto", Transport::kAuto},
+                               {"uring", Transport::kIoUring},
+                               {"dev", Transport::kDevice}},
+                              "How requests travel: io_uring where the kernel allows it, or "
+                              "/dev/fuse");
+    options.value("--read-timeout", "SECONDS", read_timeout_s_, 1, kReadTimeoutMax_s,
+                  "How long a request waits for a slow store before it fails [default: 60]");
     options.flag("--show-xattr", show_xattr_,
                  "Show digests as extended attributes; --show-xattr=false does not");
     options.flag("--foreground", foreground_, "Stay until the mount ends");
@@ -86,10 +105,22 @@ Examples:
   bool list_root_ = false;
   bool allow_other_ = false;
   std::optional<uint32_t> threads_;
+  ReadPath io_ = ReadPath::kAuto;
+  Transport transport_ = Transport::kAuto;
+  std::optional<uint32_t> read_timeout_s_;
   bool show_xattr_ = true;
   bool foreground_ = false;
   std::optional<std::string> log_file_;
 };
+
+// One line with all there is to know, and one for each thing that might be better.
+void log_facts(const fuse_device::MountFacts& facts) {
+  spdlog::info("mounted {} on {}: io {}, transport {}, {} threads, FUSE 7.{}, flags {:#x}",
+               facts.source, facts.mount_point, to_string(facts.read_path),
+               to_string(facts.transport), facts.threads, facts.session.minor,
+               facts.session.agreed);
+  for (const std::string& note : facts.notes) spdlog::info("{}", note);
+}
 
 // From opening the store to the end of the mount.
 Result<void> Mount::serve(Session& session, const Ready& ready) const {
@@ -108,7 +139,10 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   fuse_device::ServerOptions options;
   options.mount = {
       .mount_point = mount_point_, .source = std::move(source), .allow_other = allow_other_};
-  options.thread_count = threads_ ? *threads_ : cpu_count();
+  options.thread_count = threads_.value_or(0);
+  options.read_path = io_;
+  options.transport = transport_;
+  if (read_timeout_s_) options.read_timeout = std::chrono::seconds(*read_timeout_s_);
   auto server =
       CASTORE_TRY(fuse_device::FuseServer::start(std::move(filesystem), std::move(options)));
 
@@ -118,7 +152,7 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
     (void)server->wait();
     return told;
   }
-  spdlog::info("mounted on {}", server->mount_point());
+  log_facts(server->facts());
   CASTORE_TRY(server->wait());
   spdlog::info("{} is unmounted", server->mount_point());
   return {};

@@ -95,7 +95,9 @@ Check check_protocol() {
     check.advice = "ask as root to see what the kernel offers; mounts may work all the same";
     return check;
   }
-  auto answer = fuse::negotiate(*offer);
+  auto answer = fuse::negotiate(
+      *offer,
+      {.skip_opens = true, .skip_folder_opens = true, .passthrough = false, .io_uring = true});
   const auto* agreement = std::get_if<fuse::Agreement>(&answer);
   check.facts.put("major", uint64_t{offer->major}).put("minor", uint64_t{offer->minor});
   if (agreement == nullptr) {

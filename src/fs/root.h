@@ -16,7 +16,8 @@
 
 namespace castore::fs {
 
-// What stands in the root folder of a mount. Any method, any thread.
+// What stands in the root folder of a mount. Any method, any thread; they wait as services do, and
+// not at all where `ctx.may_wait` says so.
 class RootProvider {
  public:
   virtual ~RootProvider() = default;

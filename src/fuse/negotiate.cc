@@ -38,9 +38,12 @@ std::variant<Agreement, AskAgain, Refusal> negotiate(const InitRequest& offer,
   if (offer.major > abi::kMajor) return AskAgain{reply};
   if (offer.major < abi::kMajor || offer.minor < abi::kMinorMin) return Refusal::kBadVersion;
 
+  uint64_t wanted = wanted_with(wishes);
+  if ((offer.flags & wanted & abi::kPassthrough) != 0) wanted &= ~abi::kNoOpenSupport;
+
   Session session{.minor = std::min(offer.minor, abi::kMinor),
                   .offered = offer.flags,
-                  .agreed = offer.flags & wanted_with(wishes),
+                  .agreed = offer.flags & wanted,
                   .max_readahead = offer.max_readahead};
   reply.minor = session.minor;
   reply.max_readahead = session.max_readahead;

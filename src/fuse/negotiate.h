@@ -19,7 +19,8 @@ struct Wishes {
   // Files are opened in the kernel, without asking; and so are folders.
   bool skip_opens = false;
   bool skip_folder_opens = false;
-  // Opened files may be read by the kernel itself, from a file of this machine.
+  // Opened files may be read by the kernel itself, from a file of this machine. It has to be told
+  // at each open: where this is agreed on, opens are not skipped.
   bool passthrough = false;
   // Requests travel in shared memory rather than through read(2) and write(2).
   bool io_uring = false;

@@ -30,7 +30,7 @@ constexpr unsigned long kCloneConnection = _IOR(229, 0, uint32_t);
 
 class DeviceSink final : public fuse::ReplySink {
  public:
-  explicit DeviceSink(int device) : device_(device) {}
+  explicit DeviceSink(std::shared_ptr<const UniqueFd> device) : device_(std::move(device)) {}
 
   // What the kernel has room for it says in each request.
   size_t bytes_max() const override { return kRequestBytesMax; }
@@ -43,7 +43,7 @@ class DeviceSink final : public fuse::ReplySink {
                     .iov_len = pieces[i].size()};
     ssize_t n;
     do {
-      n = ::writev(device_, vectors.data(), static_cast<int>(pieces.size()));
+      n = ::writev(device_->get(), vectors.data(), static_cast<int>(pieces.size()));
     } while (n < 0 && errno == EINTR);
     if (n >= 0) return true;
     // ENOENT: the asker was killed meanwhile. ENODEV: unmounted meanwhile.
@@ -52,14 +52,17 @@ class DeviceSink final : public fuse::ReplySink {
     return false;
   }
 
+  // An answer has to go the way its request came.
+  std::unique_ptr<fuse::ReplySink> keep() override { return std::make_unique<DeviceSink>(device_); }
+
  private:
-  int device_;
+  std::shared_ptr<const UniqueFd> device_;
 };
 
 }  // namespace
 
 DeviceLoop::DeviceLoop(UniqueFd device, UniqueFd poll, int stop_event)
-    : device_(std::move(device)),
+    : device_(std::make_shared<const UniqueFd>(std::move(device))),
       poll_(std::move(poll)),
       stop_event_(stop_event),
       // Memory that is never touched costs nothing: an idle thread holds a few pages.
@@ -81,9 +84,9 @@ Result<std::unique_ptr<DeviceLoop>> DeviceLoop::make(UniqueFd device, int stop_e
 }
 
 DeviceLoop::Step DeviceLoop::step(fuse::Dispatcher& dispatcher) {
-  ssize_t n = ::read(device_.get(), request_.get(), kRequestBytesMax);
+  ssize_t n = ::read(device_->get(), request_.get(), kRequestBytesMax);
   if (n > 0) {
-    DeviceSink sink(device_.get());
+    DeviceSink sink(device_);
     dispatcher.handle({request_.get(), static_cast<size_t>(n)}, sink,
                       {scratch_.get(), fuse::kReadBytesMax});
     return Step::kServed;
@@ -136,7 +139,7 @@ Result<void> DeviceLoop::serve_init(fuse::Dispatcher& dispatcher,
   // A kernel of a newer major version asks twice.
   constexpr int kRequestsMax = 4;
   for (int i = 0; i < kRequestsMax && !dispatcher.session(); ++i) {
-    pollfd ready{.fd = device_.get(), .events = POLLIN, .revents = 0};
+    pollfd ready{.fd = device_->get(), .events = POLLIN, .revents = 0};
     int n = ::poll(&ready, 1, static_cast<int>(timeout.count()));
     if (n < 0 && errno == EINTR) continue;
     if (n == 0) return fail(ErrorKind::kUnavailable, "the kernel did not greet");
@@ -153,14 +156,14 @@ Result<void> DeviceLoop::serve_init(fuse::Dispatcher& dispatcher,
 Result<UniqueFd> DeviceLoop::clone() const {
   UniqueFd copy(::open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!copy) return fail_errno(errno, "opening /dev/fuse");
-  auto original = static_cast<uint32_t>(device_.get());
+  auto original = static_cast<uint32_t>(device_->get());
   if (::ioctl(copy.get(), kCloneConnection, &original) != 0)
     return fail_errno(errno, "cloning a FUSE connection");
   return copy;
 }
 
 Result<UniqueFd> DeviceLoop::share() const {
-  UniqueFd copy(::fcntl(device_.get(), F_DUPFD_CLOEXEC, 0));
+  UniqueFd copy(::fcntl(device_->get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) return fail_errno(errno, "copying the descriptor of /dev/fuse");
   return copy;
 }
@@ -169,7 +172,7 @@ void DeviceLoop::cut_off(int nowhere) {
   cut_off_.store(true);
   // The number must not be closed, as another thread's file might get it while this loop still
   // writes its last reply there.
-  ::dup3(nowhere, device_.get(), O_CLOEXEC);
+  ::dup3(nowhere, device_->get(), O_CLOEXEC);
 }
 
 }  // namespace castore::fuse_device

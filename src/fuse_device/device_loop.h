@@ -41,6 +41,9 @@ class DeviceLoop {
   // The same descriptor under another number, where cloning is not permitted.
   Result<UniqueFd> share() const;
 
+  // The descriptor, for who hands files to the kernel.
+  std::shared_ptr<const UniqueFd> device() const { return device_; }
+
   // Takes the connection away from the loop, from another thread: replies go nowhere, and the
   // kernel sees a descriptor closed even while the thread is busy with a request. After the stop
   // event. `nowhere` is /dev/null, opened.
@@ -59,7 +62,7 @@ class DeviceLoop {
   // False when a stop was asked for.
   bool wait_for_request();
 
-  UniqueFd device_;
+  const std::shared_ptr<const UniqueFd> device_;  // shared with answers that are given later
   UniqueFd poll_;
   int stop_event_;
   std::atomic<bool> cut_off_ = false;

@@ -23,11 +23,16 @@
 namespace castore::fuse_device {
 namespace {
 
+// What the kernel says of a mount whose server is gone, and of one whose server it sees going.
+bool is_dead(int error) {
+  return error == ENOTCONN || error == ECONNABORTED;
+}
+
 // The absolute path without symlinks, or errno. Also where a dead mount stands at its end.
 std::expected<std::string, int> resolve(const std::string& path) {
   std::unique_ptr<char, void (*)(void*)> whole(::realpath(path.c_str(), nullptr), std::free);
   if (whole) return std::string(whole.get());
-  if (errno != ENOTCONN) return std::unexpected(errno);
+  if (!is_dead(errno)) return std::unexpected(errno);
   // Only the last part cannot be looked at.
   std::filesystem::path parts(path);
   if (!parts.has_filename()) parts = parts.parent_path();
@@ -48,7 +53,7 @@ Result<std::string> check_mount_point(const std::string& path) {
   if (!resolved) return fail_errno(resolved.error(), "looking at {}", path);
   struct stat status;
   if (::stat(resolved->c_str(), &status) != 0) {
-    if (errno == ENOTCONN) return dead_mount(*resolved);
+    if (is_dead(errno)) return dead_mount(*resolved);
     return fail_errno(errno, "looking at {}", *resolved);
   }
   if (!S_ISDIR(status.st_mode))

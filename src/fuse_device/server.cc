@@ -10,13 +10,17 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <future>
 #include <utility>
 
 #include "base/check.h"
 #include "base/file.h"
 #include "base/guarded.h"
+#include "base/thread_pool.h"
 #include "fuse/dispatcher.h"
+#include "fuse_device/device_backings.h"
 #include "fuse_device/device_loop.h"
+#include "fuse_device/uring_queue.h"
 
 namespace castore::fuse_device {
 namespace {
@@ -52,34 +56,75 @@ struct FuseServer::Connection {
     bool mount_ended = false;
   };
 
-  explicit Connection(std::shared_ptr<fs::Filesystem> shown)
-      : filesystem(std::move(shown)), dispatcher(*filesystem) {}
+  Connection(std::shared_ptr<fs::Filesystem> shown, const ServerOptions& server_options,
+             const Plan& server_plan);
 
-  std::shared_ptr<fs::Filesystem> filesystem;
+  const std::shared_ptr<fs::Filesystem> filesystem;
+  const ServerOptions options;
+  Plan plan;
+  DeviceBackings backings;
   fuse::Dispatcher dispatcher;
   UniqueFd stop_event;
   UniqueFd nowhere;
   std::vector<std::unique_ptr<DeviceLoop>> loops;
+  std::vector<std::unique_ptr<UringQueue>> queues;
   std::string mount_point;
   std::string number;
   fuse::Session session;
   bool cloned = true;
-  std::chrono::milliseconds stop_grace{};
   Guarded<Progress> progress;
   std::condition_variable progressed;
 
-  Result<void> open_loops(UniqueFd device, size_t count);
+  Result<void> open_loops(UniqueFd device);
   void serve(DeviceLoop& loop);
+  void serve(UringQueue& queue, const std::function<void(Result<void>)>& registered);
+  void thread_ended(bool failed);
+  MountFacts facts();
 };
 
-Result<void> FuseServer::Connection::open_loops(UniqueFd device, size_t count) {
+FuseServer::Connection::Connection(std::shared_ptr<fs::Filesystem> shown,
+                                   const ServerOptions& server_options, const Plan& server_plan)
+    : filesystem(std::move(shown)),
+      options(server_options),
+      plan(server_plan),
+      dispatcher(*filesystem,
+                 {.wishes = {.skip_opens = true,
+                             .skip_folder_opens = !filesystem->root_changes(),
+                             .passthrough = plan.read_path == ReadPath::kPassthrough,
+                             .io_uring = plan.transport == Transport::kIoUring},
+                  .backing_registry = &backings,
+                  .deferred = {.timeout = options.read_timeout},
+                  .report =
+                      options.report ? [this] { return options.report(facts()); }
+                                     : std::function<std::string()>()}) {}
+
+Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
   nowhere = CASTORE_TRY(open_file("/dev/null", O_RDWR));
   stop_event = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop_event) return fail_errno(errno, "making an event descriptor");
   loops.push_back(CASTORE_TRY(DeviceLoop::make(std::move(device), stop_event.get())));
   DeviceLoop& first = *loops.front();
+  backings.connect(first.device());
   CASTORE_TRY(first.serve_init(dispatcher, kGreetingTimeout));
   session = *dispatcher.session();
+
+  if (plan.read_path == ReadPath::kPassthrough && !session.has(fuse::abi::kPassthrough)) {
+    plan.read_path = ReadPath::kCached;
+    plan.notes.emplace_back("no passthrough: this kernel does not offer it (Linux 6.9 is the first)");
+  }
+  if (plan.transport == Transport::kIoUring) {
+    if (session.has(fuse::abi::kOverIoUring)) {
+      uint16_t count = CASTORE_TRY(possible_processors());
+      for (uint16_t processor = 0; processor < count; ++processor)
+        queues.push_back(
+            std::make_unique<UringQueue>(first.device(), processor, stop_event.get()));
+      return {};  // the one loop has little to do
+    }
+    plan.transport = Transport::kDevice;
+    plan.notes.emplace_back("no io_uring: the kernel did not offer it to this mount");
+  }
+
+  const size_t count = options.thread_count > 0 ? options.thread_count : cpu_count();
   while (loops.size() < count) {
     auto next = cloned ? first.clone() : first.share();
     if (!next && cloned) {
@@ -94,34 +139,90 @@ Result<void> FuseServer::Connection::open_loops(UniqueFd device, size_t count) {
 
 void FuseServer::Connection::serve(DeviceLoop& loop) {
   ::pthread_setname_np(::pthread_self(), "castore-fuse");
-  DeviceLoop::End end = loop.run(dispatcher);
+  thread_ended(loop.run(dispatcher) == DeviceLoop::End::kFailed);
+}
+
+void FuseServer::Connection::serve(UringQueue& queue,
+                                   const std::function<void(Result<void>)>& registered) {
+  ::pthread_setname_np(::pthread_self(), "castore-uring");
+  thread_ended(queue.run(dispatcher, registered) == UringQueue::End::kFailed);
+}
+
+void FuseServer::Connection::thread_ended(bool failed) {
   {
     auto state = progress.lock();
     --state->threads_running;
-    if (end == DeviceLoop::End::kFailed) state->failed = true;
+    if (failed) state->failed = true;
   }
   progressed.notify_all();
 }
 
+MountFacts FuseServer::Connection::facts() {
+  return {.mount_point = mount_point,
+          .source = options.mount.source,
+          .read_path = plan.read_path,
+          .transport = plan.transport,
+          .notes = plan.notes,
+          .threads = loops.size() + queues.size(),
+          .cloned = cloned,
+          .session = session,
+          .totals = filesystem->totals(),
+          .operations = dispatcher.statistics().report(),
+          .deferred = dispatcher.deferred(),
+          .backing = dispatcher.backing()};
+}
+
 Result<std::unique_ptr<FuseServer>> FuseServer::start(std::shared_ptr<fs::Filesystem> filesystem,
                                                       const ServerOptions& options) {
-  CASTORE_CHECK(options.thread_count > 0, "a mount needs a thread");
-  auto connection = std::make_shared<Connection>(std::move(filesystem));
-  connection->stop_grace = options.stop_grace;
+  Circumstances circumstances = look_around();
+  circumstances.few_large_files = options.few_large_files;
+  circumstances.store_may_be_slow = options.store_may_be_slow;
+  Plan plan = make_plan(options.read_path, options.transport, circumstances);
+  auto server = start_as_planned(filesystem, options, plan);
+  if (server || plan.transport != Transport::kIoUring) return server;
+  // The kernel has been told that it will be served by io_uring, and there is no way back but a new
+  // mount.
+  plan.transport = Transport::kDevice;
+  plan.notes.push_back("no io_uring: " + server.error().message());
+  return start_as_planned(std::move(filesystem), options, plan);
+}
+
+Result<std::unique_ptr<FuseServer>> FuseServer::start_as_planned(
+    std::shared_ptr<fs::Filesystem> filesystem, const ServerOptions& options, const Plan& plan) {
+  auto connection = std::make_shared<Connection>(std::move(filesystem), options, plan);
+  connection->dispatcher.set_owner(connection);
   Mounted mounted = CASTORE_TRY(mount(options.mount));
   connection->mount_point = mounted.mount_point;
   connection->number = mounted.number;
 
   // From here on the destructor unmounts.
   std::unique_ptr<FuseServer> server(new FuseServer(connection));
-  CASTORE_TRY_WHILE(connection->open_loops(std::move(mounted.device), options.thread_count),
-                    "mounting on {}", mounted.mount_point);
-  SignalsHeldBack held_back;
-  for (auto& loop : connection->loops) {
-    ++connection->progress.lock()->threads_running;
-    server->threads_.emplace_back([connection, &loop = *loop] { connection->serve(loop); });
-  }
+  CASTORE_TRY_WHILE(connection->open_loops(std::move(mounted.device)), "mounting on {}",
+                    mounted.mount_point);
+  CASTORE_TRY_WHILE(server->start_threads(), "mounting on {}", mounted.mount_point);
   return server;
+}
+
+Result<void> FuseServer::start_threads() {
+  SignalsHeldBack held_back;
+  connection_->progress.lock()->threads_running =
+      connection_->loops.size() + connection_->queues.size();
+  for (auto& loop : connection_->loops)
+    threads_.emplace_back(
+        [connection = connection_, &loop = *loop] { connection->serve(loop); });
+
+  std::vector<std::future<Result<void>>> registered;
+  for (auto& queue : connection_->queues) {
+    auto promise = std::make_shared<std::promise<Result<void>>>();
+    registered.push_back(promise->get_future());
+    threads_.emplace_back([connection = connection_, &queue = *queue, promise] {
+      connection->serve(queue, [&](Result<void> result) { promise->set_value(std::move(result)); });
+    });
+  }
+  Result<void> all;
+  for (auto& one : registered)
+    if (Result<void> result = one.get(); !result && all) all = std::move(result);
+  return all;
 }
 
 FuseServer::FuseServer(std::shared_ptr<Connection> connection)
@@ -153,6 +254,7 @@ Result<void> FuseServer::wait() {
   }
   Result<void> ended;
   if (must_end) ended = end_mount();
+  connection_->dispatcher.stop_all();
   auto threads_ended = wait_for_threads();
   if (!ended) return ended;
   return threads_ended;
@@ -173,7 +275,7 @@ Result<void> FuseServer::end_mount() {
 Result<void> FuseServer::wait_for_threads() {
   {
     auto state = connection_->progress.lock();
-    if (!state.wait_for(connection_->progressed, connection_->stop_grace,
+    if (!state.wait_for(connection_->progressed, connection_->options.stop_grace,
                         [&] { return state->threads_running == 0; }))
       return fail(ErrorKind::kUnavailable,
                   "{} is unmounted, but {} requests are stuck in the store",
@@ -181,6 +283,9 @@ Result<void> FuseServer::wait_for_threads() {
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  if (!connection_->dispatcher.wait_for_deferred(connection_->options.stop_grace))
+    return fail(ErrorKind::kUnavailable, "{} is unmounted, but {} requests are stuck in the store",
+                connection_->mount_point, connection_->dispatcher.deferred().running);
   connection_->loops.clear();  // closes the descriptors
   return {};
 }
@@ -189,12 +294,8 @@ const std::string& FuseServer::mount_point() const {
   return connection_->mount_point;
 }
 
-const fuse::Session& FuseServer::session() const {
-  return connection_->session;
-}
-
-bool FuseServer::cloned() const {
-  return connection_->cloned;
+MountFacts FuseServer::facts() const {
+  return connection_->facts();
 }
 
 }  // namespace castore::fuse_device

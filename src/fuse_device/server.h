@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,17 +11,47 @@
 
 #include "base/result.h"
 #include "fs/filesystem.h"
-#include "fuse/negotiate.h"
+#include "fuse/dispatcher.h"
 #include "fuse_device/mount.h"
+#include "fuse_device/plan.h"
 
 namespace castore::fuse_device {
 
+struct MountFacts;
+
 struct ServerOptions {
   MountOptions mount;
-  size_t thread_count = 4;
+  ReadPath read_path = ReadPath::kAuto;
+  Transport transport = Transport::kAuto;
+  // What the machine allows is looked at here; what is mounted, and out of what, the caller knows.
+  bool few_large_files = false;
+  bool store_may_be_slow = false;
+  // Threads that read /dev/fuse; 0: one a processor. io_uring has its own.
+  size_t thread_count = 0;
+  // How long a request may wait for a slow store.
+  std::chrono::milliseconds read_timeout = std::chrono::seconds(60);
+  // What the mount says when it is asked how it does; empty: nothing.
+  std::function<std::string(const MountFacts&)> report = {};
   // How long the end of a mount waits for requests that are with the store, after having asked them
   // to stop.
   std::chrono::milliseconds stop_grace = std::chrono::seconds(5);
+};
+
+// What a mount is and how it does.
+struct MountFacts {
+  std::string mount_point;
+  std::string source;
+  ReadPath read_path = ReadPath::kCached;
+  Transport transport = Transport::kDevice;
+  // For people, a line each: why it is not the next better thing, and what would change that.
+  std::vector<std::string> notes;
+  size_t threads = 0;
+  bool cloned = true;  // each thread has its own descriptor of the connection
+  fuse::Session session;
+  fs::Totals totals;
+  std::vector<fuse::Statistics::Operation> operations;
+  fuse::DeferredRequests::Counts deferred;
+  fuse::BackingFiles::Counts backing;
 };
 
 // One mount, from `start` until it is unmounted by whomever.
@@ -59,15 +90,17 @@ class FuseServer {
 
   // Where it is mounted: absolute, without symlinks.
   const std::string& mount_point() const;
-  // What the kernel and this server agreed on.
-  const fuse::Session& session() const;
-  // Whether each thread has its own descriptor of the connection.
-  bool cloned() const;
+  MountFacts facts() const;
 
  private:
   struct Connection;
 
   explicit FuseServer(std::shared_ptr<Connection> connection);
+
+  // One try. False: the kernel did not take the queues of io_uring, and nothing is mounted.
+  static Result<std::unique_ptr<FuseServer>> start_as_planned(
+      std::shared_ptr<fs::Filesystem> filesystem, const ServerOptions& options, const Plan& plan);
+  Result<void> start_threads();
 
   Result<void> end_mount();
   Result<void> wait_for_threads();

@@ -14,8 +14,8 @@ namespace castore::store {
 //
 //   Threads     any method, any thread, at the same time.
 //   Blocking    any method may wait for a disk or a network, at most until `ctx.deadline`.
-//               With `ctx.may_wait` false, `get` does not wait for more than a local disk: it fails
-//               with kWouldWait instead.
+//               With `ctx.may_wait` false, `get` and `list` do not wait for more than a local disk:
+//               they fail with kWouldWait instead.
 //   Absence     `get` gives nothing.
 //   Durability  `put` returns when the record, and all blobs and directories put before into the
 //               same store, are durable.

@@ -26,6 +26,7 @@ namespace {
 class EndlessRoot final : public fs::RootProvider {
  public:
   Result<std::optional<Node>> lookup(const Context& ctx, std::string_view) override {
+    if (!ctx.may_wait) return fail(ErrorKind::kWouldWait, "this takes for ever");
     std::stop_callback wake(ctx.stop, [this] { changed_.notify_all(); });
     auto state = state_.lock();
     ++state->waiting;
@@ -81,8 +82,12 @@ TEST_F(MountLife, TheKernelGrantsWhatIsWanted) {
   mount({});
   uint64_t wanted = fuse::abi::kAsyncRead | fuse::abi::kDoReaddirplus | fuse::abi::kParallelDirops |
                     fuse::abi::kCacheSymlinks | fuse::abi::kMaxPages;
-  EXPECT_EQ(server_->session().agreed & wanted, wanted);
-  EXPECT_TRUE(server_->cloned());
+  fuse_device::MountFacts facts = server_->facts();
+  EXPECT_EQ(facts.session.agreed & wanted, wanted);
+  EXPECT_TRUE(facts.cloned);
+  EXPECT_GE(facts.threads, thread_count_ > 0 && facts.transport == fuse_device::Transport::kDevice
+                               ? thread_count_
+                               : 1);
 }
 
 TEST_F(MountLife, OneThreadIsEnough) {
@@ -162,6 +167,7 @@ TEST_F(MountLife, AServerThatIsDroppedUnmounts) {
 
 // Programs that wait for the store are let go although the store still holds the request.
 TEST_F(MountLife, AStopWhileAReadHangsNeitherHangsNorLosesTheProcess) {
+  store_may_be_slow_ = true;
   stop_grace_ = std::chrono::milliseconds(50);
   mount({{"f", file("content")}});
   gated_->read_gate().close();
@@ -184,6 +190,7 @@ TEST_F(MountLife, AStopWhileAReadHangsNeitherHangsNorLosesTheProcess) {
 }
 
 TEST_F(MountLife, AStopReachesRequestsInTheStore) {
+  store_may_be_slow_ = true;
   auto root = std::make_shared<EndlessRoot>();
   mount_root(root);
   std::thread asker([&] { EXPECT_NE(error_of(stat_of(at("anything"))), 0); });
@@ -194,6 +201,7 @@ TEST_F(MountLife, AStopReachesRequestsInTheStore) {
 }
 
 TEST_F(MountLife, AKilledProgramsRequestIsInterrupted) {
+  store_may_be_slow_ = true;
   auto root = std::make_shared<EndlessRoot>();
   mount_root(root);
   std::string path = at("anything");
@@ -245,7 +253,11 @@ TEST_F(MountLife, ADeadMountIsNamedAndCleanedUp) {
   ASSERT_EQ(::kill(child, SIGKILL), 0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
 
-  EXPECT_EQ(error_of(stat_of(mount_point_)), ENOTCONN);
+  // The kernel lets go of a ring some time after its process has ended; ECONNABORTED while it is at
+  // it.
+  int error = 0;
+  while (error == 0) error = error_of(stat_of(mount_point_));
+  EXPECT_TRUE(error == ENOTCONN || error == ECONNABORTED) << error;
   EXPECT_NE(start_error(server_options()).find("castore umount"), std::string::npos);
   EXPECT_TRUE(fuse_device::unmount(mount_point_, false));
   mount({{"f", file("content")}});

@@ -156,6 +156,10 @@ fuse_device::ServerOptions MountTest::server_options() const {
   options.mount.mount_point = mount_point_;
   options.mount.source = "castore tests";
   options.thread_count = thread_count_;
+  options.read_path = read_path_;
+  options.transport = transport_;
+  options.store_may_be_slow = store_may_be_slow_;
+  options.read_timeout = read_timeout_;
   options.stop_grace = stop_grace_;
   return options;
 }

@@ -58,6 +58,10 @@ int in_child(const std::function<int()>& body);
 // Whether something is mounted exactly there.
 bool is_mounted(const std::string& path);
 
+// How this run of the program mounts, unless a test says otherwise.
+fuse_device::ReadPath read_path_under_test();
+fuse_device::Transport transport_under_test();
+
 // A mount point, a store in memory whose blobs can be held back, and a server between them.
 class MountTest : public ::testing::Test {
  protected:
@@ -84,6 +88,11 @@ class MountTest : public ::testing::Test {
   store::testing::TempFolder folder_;
   std::string mount_point_;
   size_t thread_count_ = 4;
+  // Of the whole program: see main.cc.
+  fuse_device::ReadPath read_path_ = read_path_under_test();
+  fuse_device::Transport transport_ = transport_under_test();
+  bool store_may_be_slow_ = false;
+  std::chrono::milliseconds read_timeout_ = std::chrono::seconds(60);
   std::chrono::milliseconds stop_grace_ = std::chrono::seconds(20);
   std::unique_ptr<fuse_device::FuseServer> server_;
 

@@ -140,6 +140,7 @@ TEST_F(MountedFiles, LocksAreTheKernelsOwn) {
 }
 
 TEST_F(MountedFiles, ASlowOpenHoldsUpNothingElse) {
+  store_may_be_slow_ = true;
   mount({{"slow", file("slow")},
          {"tree", store::testing::TreeBuilder(services_).symlink("a/b", "c").build()}});
   gated_->open_gate().close();
