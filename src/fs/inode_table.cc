@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <type_traits>
 #include <utility>
 
 #include "digest/blake3.h"
@@ -19,9 +20,6 @@ uint64_t fold(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-// As wide as the field.
-constexpr uint64_t kReferencesMax = (uint64_t{1} << 56) - 1;
-
 uint64_t random_word() {
   std::random_device source;
   return uint64_t{source()} << 32 | source();
@@ -31,10 +29,6 @@ uint64_t random_word() {
 
 InodeTable::InodeTable()
     : secret_{random_word(), random_word(), random_word() | 1, random_word() | 1} {}
-
-uint64_t InodeTable::hash_id(NodeId id) const {
-  return fold(id ^ secret_[0], secret_[2]);
-}
 
 uint64_t InodeTable::hash_place(NodeId parent, std::string_view name) const {
   uint64_t hash = fold(parent ^ secret_[0], secret_[2]) ^ name.size();
@@ -58,36 +52,46 @@ uint64_t InodeTable::hash_content(const NodeContent& content) const {
   return fold(digest ^ secret_[1], content.size ^ secret_[0]) ^ fold(kind ^ secret_[2], secret_[3]);
 }
 
-uint64_t InodeTable::hash_key(const Record& record) const {
-  if (record.type == FileType::kDirectory)
-    return hash_place(record.text->parent, record.text->text);
-  return hash_content(record.content());
+auto InodeTable::hash_in(const FilePool& pool) const {
+  return [this, &pool](uint32_t slot) { return hash_content(pool.content(slot)); };
 }
 
-InodeTable::Record* InodeTable::find_id(Shard& shard, NodeId id) {
-  auto slot = shard.by_id.find(hash_id(id), [&](uint32_t s) { return shard.records[s].id == id; });
-  return slot ? &shard.records[*slot] : nullptr;
+auto InodeTable::hash_in(const TextPool& pool) const {
+  return [this, &pool](uint32_t slot) {
+    const TextRecord& record = pool[slot];
+    return record.type == FileType::kDirectory ? hash_place(record.parent, record.text.view())
+                                               : hash_content(pool.content(slot));
+  };
 }
 
-InodeTable::Record* InodeTable::find_place(Shard& shard, uint64_t hash, NodeId parent,
-                                           std::string_view name) {
-  auto slot = shard.by_key.find(hash, [&](uint32_t s) {
-    const Record& record = shard.records[s];
-    return record.type == FileType::kDirectory && record.text->parent == parent &&
-           record.text->text == name;
+template <typename Pool>
+KnownNode InodeTable::known(const Shard& shard, const Pool& pool, uint32_t slot) const {
+  NodeId id = pool[slot].generation * kFirstGeneration + slot * kFirstSlot +
+              (std::is_same_v<Pool, TextPool> ? kHasText : 0) +
+              static_cast<uint64_t>(&shard - shards_.data());
+  return {id, pool.content(slot)};
+}
+
+auto InodeTable::find_place(const TextPool& pool, uint64_t hash, NodeId parent,
+                            std::string_view name) {
+  return pool.find(hash, [&](uint32_t slot) {
+    const TextRecord& record = pool[slot];
+    return record.type == FileType::kDirectory && record.parent == parent &&
+           record.text.view() == name;
   });
-  return slot ? &shard.records[*slot] : nullptr;
 }
 
-InodeTable::Record& InodeTable::add(Shard& shard, uint64_t key_hash, const NodeContent& content,
-                                    std::unique_ptr<Text> text) {
-  auto number = static_cast<uint64_t>(&shard - shards_.data());
-  NodeId id = ++shard.ids_given * kShards + number;
-  uint32_t slot = shard.records.add(Record{id, 1, content.type, content.executable, content.size,
-                                           content.digest, std::move(text)});
-  shard.by_id.insert(hash_id(id), slot, [&](uint32_t s) { return hash_id(shard.records[s].id); });
-  shard.by_key.insert(key_hash, slot, [&](uint32_t s) { return hash_key(shard.records[s]); });
-  return shard.records[slot];
+template <typename Use>
+auto InodeTable::with_node(NodeId id, Use use) {
+  using Answer = std::invoke_result_t<Use, Shard&, FilePool&, uint32_t>;
+  const auto slot = static_cast<uint32_t>(id / kFirstSlot % SlotIndex::kSlotsMax);
+  const uint64_t generation = id / kFirstGeneration;
+  Shard& shard = shards_[id % kShards];
+  std::lock_guard lock(shard.mutex);
+  auto use_in = [&](auto& pool) {
+    return pool.holds(slot, generation) ? use(shard, pool, slot) : Answer{};
+  };
+  return (id & kHasText) != 0 ? use_in(shard.texts) : use_in(shard.files);
 }
 
 KnownNode InodeTable::acquire_directory(NodeId parent, std::string_view name, const Digest& digest,
@@ -95,104 +99,94 @@ KnownNode InodeTable::acquire_directory(NodeId parent, std::string_view name, co
   const uint64_t hash = hash_place(parent, name);
   Shard& shard = shard_of_hash(hash);
   std::lock_guard lock(shard.mutex);
-  Record* record = find_place(shard, hash, parent, name);
-  if (record != nullptr)
-    ++record->references;
-  else
-    record = &add(shard, hash, {FileType::kDirectory, false, size, digest},
-                  std::make_unique<Text>(parent, std::string(name)));
-  return {record->id, record->content()};
+  TextPool& pool = shard.texts;
+  auto slot = find_place(pool, hash, parent, name);
+  if (slot) {
+    pool.add_references(*slot, 1);
+  } else {
+    TextRecord record({FileType::kDirectory, false, size, digest}, parent, name);
+    slot = pool.add(hash, std::move(record), size, hash_in(pool));
+  }
+  return known(shard, pool, *slot);
 }
 
-KnownNode InodeTable::acquire_file(const Digest& digest, uint64_t size, bool executable) {
-  return acquire_content({FileType::kRegular, executable, size, digest}, {});
-}
-
-KnownNode InodeTable::acquire_symlink(std::string_view target) {
-  return acquire_content({FileType::kSymlink, false, target.size(), blake3(target)}, target);
-}
-
-KnownNode InodeTable::acquire_content(const NodeContent& content, std::string_view target) {
+template <typename Pool, typename MakeRecord>
+KnownNode InodeTable::acquire_content(const NodeContent& content, Pool Shard::* pool_in,
+                                      MakeRecord make) {
   const uint64_t hash = hash_content(content);
   Shard& shard = shard_of_hash(hash);
   std::lock_guard lock(shard.mutex);
-  auto slot =
-      shard.by_key.find(hash, [&](uint32_t s) { return shard.records[s].content() == content; });
-  if (slot) {
-    Record& record = shard.records[*slot];
-    ++record.references;
-    return {record.id, content};
-  }
-  std::unique_ptr<Text> text;
-  if (content.type == FileType::kSymlink) text = std::make_unique<Text>(0, std::string(target));
-  return {add(shard, hash, content, std::move(text)).id, content};
+  Pool& pool = shard.*pool_in;
+  auto slot = pool.find(hash, [&](uint32_t s) { return pool.is(s, content); });
+  if (slot)
+    pool.add_references(*slot, 1);
+  else
+    slot = pool.add(hash, make(), content.size, hash_in(pool));
+  return known(shard, pool, *slot);
+}
+
+KnownNode InodeTable::acquire_file(const Digest& digest, uint64_t size, bool executable) {
+  const NodeContent content = {FileType::kRegular, executable, size, digest};
+  return acquire_content(content, &Shard::files, [&] { return NodeRecord(content); });
+}
+
+KnownNode InodeTable::acquire_symlink(std::string_view target) {
+  const NodeContent content = {FileType::kSymlink, false, target.size(), blake3(target)};
+  return acquire_content(content, &Shard::texts, [&] { return TextRecord(content, 0, target); });
 }
 
 std::optional<KnownNode> InodeTable::acquire_place(NodeId parent, std::string_view name) {
   const uint64_t hash = hash_place(parent, name);
   Shard& shard = shard_of_hash(hash);
   std::lock_guard lock(shard.mutex);
-  Record* record = find_place(shard, hash, parent, name);
-  if (record == nullptr) return std::nullopt;
-  ++record->references;
-  return KnownNode{record->id, record->content()};
+  auto slot = find_place(shard.texts, hash, parent, name);
+  if (!slot) return std::nullopt;
+  shard.texts.add_references(*slot, 1);
+  return known(shard, shard.texts, *slot);
 }
 
-std::optional<KnownNode> InodeTable::acquire_node(NodeId id) {
-  Shard& shard = shard_of_id(id);
-  std::lock_guard lock(shard.mutex);
-  Record* record = find_id(shard, id);
-  if (record == nullptr) return std::nullopt;
-  ++record->references;
-  return KnownNode{id, record->content()};
+std::optional<KnownNode> InodeTable::acquire_node(NodeId id, uint64_t references) {
+  return with_node(id, [&](Shard& shard, auto& pool, uint32_t slot) {
+    pool.add_references(slot, references);
+    return std::optional(known(shard, pool, slot));
+  });
 }
 
 bool InodeTable::release(NodeId id, uint64_t count) {
-  Shard& shard = shard_of_id(id);
-  std::lock_guard lock(shard.mutex);
-  auto slot = shard.by_id.find(hash_id(id), [&](uint32_t s) { return shard.records[s].id == id; });
-  if (!slot) return false;
-  Record& record = shard.records[*slot];
-  if (record.references > count) {
-    record.references = (record.references - count) & kReferencesMax;
-    return false;
-  }
-  shard.by_key.erase(hash_key(record), *slot,
-                     [&](uint32_t s) { return hash_key(shard.records[s]); });
-  shard.by_id.erase(hash_id(id), *slot, [&](uint32_t s) { return hash_id(shard.records[s].id); });
-  shard.records.remove(*slot);
-  return true;
+  return with_node(id, [&](Shard&, auto& pool, uint32_t slot) {
+    return pool.release(slot, count, hash_in(pool));
+  });
 }
 
 std::optional<NodeContent> InodeTable::find(NodeId id) {
-  Shard& shard = shard_of_id(id);
-  std::lock_guard lock(shard.mutex);
-  Record* record = find_id(shard, id);
-  if (record == nullptr) return std::nullopt;
-  return record->content();
+  return with_node(
+      id, [](Shard&, auto& pool, uint32_t slot) { return std::optional(pool.content(slot)); });
 }
 
 std::optional<std::string> InodeTable::symlink_target(NodeId id) {
-  Shard& shard = shard_of_id(id);
-  std::lock_guard lock(shard.mutex);
-  Record* record = find_id(shard, id);
-  if (record == nullptr || record->type != FileType::kSymlink) return std::nullopt;
-  return record->text->text;
+  return with_node(id, [](Shard&, auto& pool, uint32_t slot) {
+    std::optional<std::string> target;
+    if constexpr (std::is_same_v<decltype(pool), TextPool&>)
+      if (pool[slot].type == FileType::kSymlink) target = pool[slot].text.view();
+    return target;
+  });
 }
 
 std::optional<Place> InodeTable::place_of(NodeId id) {
-  Shard& shard = shard_of_id(id);
-  std::lock_guard lock(shard.mutex);
-  Record* record = find_id(shard, id);
-  if (record == nullptr || record->type != FileType::kDirectory) return std::nullopt;
-  return Place{record->text->parent, record->text->text};
+  return with_node(id, [](Shard&, auto& pool, uint32_t slot) {
+    std::optional<Place> place;
+    if constexpr (std::is_same_v<decltype(pool), TextPool&>)
+      if (pool[slot].type == FileType::kDirectory)
+        place = {pool[slot].parent, std::string(pool[slot].text.view())};
+    return place;
+  });
 }
 
 uint64_t InodeTable::count() {
   uint64_t count = 0;
   for (Shard& shard : shards_) {
     std::lock_guard lock(shard.mutex);
-    count += shard.by_id.count();
+    count += shard.files.count() + shard.texts.count();
   }
   return count;
 }
@@ -201,7 +195,7 @@ size_t InodeTable::bytes() {
   size_t bytes = 0;
   for (Shard& shard : shards_) {
     std::lock_guard lock(shard.mutex);
-    bytes += shard.records.bytes() + shard.by_id.bytes() + shard.by_key.bytes();
+    bytes += shard.files.bytes() + shard.texts.bytes();
   }
   return bytes;
 }

@@ -4,28 +4,17 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "digest/digest.h"
+#include "fs/compact_text.h"
 #include "fs/filesystem.h"
-#include "fs/slab.h"
-#include "fs/slot_index.h"
+#include "fs/node_pool.h"
 
 namespace castore::fs {
-
-// What a node is. Never changes.
-struct NodeContent {
-  FileType type = FileType::kRegular;
-  bool executable = false;
-  uint64_t size = 0;  // as recorded by the parent; of a symlink its target's length
-  Digest digest;      // of a symlink the BLAKE3 of its target
-
-  friend bool operator==(const NodeContent&, const NodeContent&) = default;
-};
 
 struct KnownNode {
   NodeId id = 0;
@@ -51,9 +40,13 @@ struct Place {
 //
 //   Threads  any method, any thread. Nodes are spread over shards, each with its lock; an id names
 //            its shard.
-//   Memory   64 bytes a node and 10 to 22 in two indexes; a directory or symlink its text on top.
-//            It goes back to the system as nodes are released.
-//   Strangers  choose names and digests, so hashes are keyed by numbers drawn at construction.
+//   Memory   42 bytes a file, 72 a directory or symlink with a text of up to 19 bytes (a longer one
+//            is a heap block on top), and five to seven for the index. Sizes from 1 GiB on and
+//            thousands of references take some 64 more. It goes back to the system as nodes are
+//            released, but for 4 bytes for each 2,048 nodes that there ever were at a time.
+//   Limits   16 million files, and as many directories and symlinks, a shard.
+//   Strangers  choose names and digests, so hashes are keyed by numbers drawn at construction. They
+//            may refer to a node any number of times, and use ids that have gone.
 class InodeTable {
  public:
   InodeTable();
@@ -69,7 +62,8 @@ class InodeTable {
 
   // The same for a node that must exist.
   std::optional<KnownNode> acquire_place(NodeId parent, std::string_view name);
-  std::optional<KnownNode> acquire_node(NodeId id);
+  // With `references` more; a node may have 2^63 in all.
+  std::optional<KnownNode> acquire_node(NodeId id, uint64_t references = 1);
 
   // Takes back references, at most those there are. True when the node is gone by this.
   bool release(NodeId id, uint64_t count);
@@ -80,54 +74,55 @@ class InodeTable {
 
   uint64_t count();
 
-  // Memory in use, but for the texts of directories and symlinks.
+  // Memory in use, but for long texts of directories and symlinks.
   size_t bytes();
 
  private:
-  static constexpr size_t kShards = 16;
+  // An id, from its lowest bit: shard, whether the node has a text, slot and generation of its
+  // record. It leads to the record with no index, and is good as long as the generation is the
+  // record's. Generations begin with 1, so no id is 0 or kRootNode.
+  static constexpr uint64_t kShards = 16;
+  static constexpr uint64_t kHasText = kShards;
+  static constexpr uint64_t kFirstSlot = 2 * kHasText;
+  static constexpr uint64_t kFirstGeneration = kFirstSlot * SlotIndex::kSlotsMax;
+  static_assert(kRootNode < kFirstGeneration);
 
-  // What is too long or too rare for a record.
-  struct Text {
-    NodeId parent;  // of directories
-    std::string text;
+  // Of a directory its place, of a symlink its target.
+  struct TextRecord : NodeRecord {
+    TextRecord(const NodeContent& content, NodeId parent_in, std::string_view text_in)
+        : NodeRecord(content), text(text_in), parent(parent_in) {}
+
+    CompactText text;
+    NodeId parent;  // 0 of a symlink
   };
+  static_assert(sizeof(TextRecord) == 72);
 
-  struct Record {
-    NodeId id;
-    uint64_t references : 56;
-    FileType type : 4;
-    bool executable : 1;
-    uint64_t size;
-    Digest digest;
-    std::unique_ptr<Text> text;  // directories: the place; symlinks: the target
-
-    NodeContent content() const { return {type, executable, size, digest}; }
-  };
-  static_assert(sizeof(Record) == 64);
+  using FilePool = NodePool<NodeRecord>;
+  using TextPool = NodePool<TextRecord>;
 
   struct alignas(64) Shard {
     std::mutex mutex;
-    Slab<Record> records;
-    SlotIndex by_id;
-    SlotIndex by_key;
-    uint64_t ids_given = 0;
+    FilePool files;
+    TextPool texts;
   };
 
-  uint64_t hash_id(NodeId id) const;
   uint64_t hash_place(NodeId parent, std::string_view name) const;
   uint64_t hash_content(const NodeContent& content) const;
-  uint64_t hash_key(const Record& record) const;
+  auto hash_in(const FilePool& pool) const;
+  auto hash_in(const TextPool& pool) const;
 
   Shard& shard_of_hash(uint64_t hash) { return shards_[hash >> 60]; }
-  Shard& shard_of_id(NodeId id) { return shards_[id % kShards]; }
 
-  // These need the shard's lock. A null pointer means there is none.
-  Record* find_id(Shard& shard, NodeId id);
-  Record* find_place(Shard& shard, uint64_t hash, NodeId parent, std::string_view name);
-  Record& add(Shard& shard, uint64_t key_hash, const NodeContent& content,
-              std::unique_ptr<Text> text);
+  // These need the shard's lock.
+  template <typename Pool>
+  KnownNode known(const Shard& shard, const Pool& pool, uint32_t slot) const;
+  static auto find_place(const TextPool& pool, uint64_t hash, NodeId parent, std::string_view name);
 
-  KnownNode acquire_content(const NodeContent& content, std::string_view target);
+  // These take it. `use(shard, pool, slot)` of the node; where there is none, an empty answer.
+  template <typename Use>
+  auto with_node(NodeId id, Use use);
+  template <typename Pool, typename MakeRecord>
+  KnownNode acquire_content(const NodeContent& content, Pool Shard::* pool_in, MakeRecord make);
 
   const std::array<uint64_t, 4> secret_;
   std::array<Shard, kShards> shards_;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -13,36 +12,44 @@
 #include <utility>
 #include <vector>
 
+#include "fs/mapped_array.h"
+
 namespace castore::fs {
 
-// Keeps values of one type by slot number, without a heap block for each. Blocks come from the
-// system directly and go back to it when their last value is removed (but for the first, lest a
-// lone value coming and going cost two system calls each time). Low blocks are filled first, so
-// that what stays behind after a crowd left is together. One thread at a time.
-template <typename T>
+// Keeps values of one type by slot number, without a heap block for each. Slots are used again, so
+// each value is numbered too: its member `uint32_t generation` is set to a number from 1 on that no
+// other value in that slot had or will have. Slot and generation together name a value for good.
+//
+// Blocks of slots come from the system directly and go back to it when their last value is removed
+// (but for a first one that saw few, lest lone values coming and going cost system calls). Low
+// blocks are filled first, so that what stays behind after a crowd left is together. What outlives
+// a block is the last generation that it gave, four bytes; a block that has given them all is not
+// filled again.
+//
+//   Threads  one at a time.
+//   Limits   `kSlotsMax` slots; std::bad_alloc beyond.
+template <typename T, uint32_t kSlotsMax = UINT32_MAX, uint32_t kLastGeneration = UINT32_MAX>
 class Slab {
  public:
   Slab() = default;
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
   ~Slab() {
-    for (uint32_t b = 0; b < blocks_.size(); ++b)
-      for (uint32_t i = 0; blocks_[b].items && i < kItems; ++i)
-        if (blocks_[b].is_used(i)) std::destroy_at(blocks_[b].items.get() + i);
+    for (Block& block : blocks_)
+      for (uint32_t i = 0; block.items && i < kItems; ++i)
+        if (block.is_used(i)) std::destroy_at(&block.items[i]);
   }
 
-  uint32_t add(T value) {
-    if (with_room_.empty()) {
-      with_room_.insert(static_cast<uint32_t>(blocks_.size()));
-      blocks_.emplace_back();
-    }
+  uint32_t add(T&& value) {
+    while (with_room_.empty()) add_block();
     uint32_t b = *with_room_.begin();
     Block& block = blocks_[b];
-    if (!block.items) block.items = map_items();
+    if (!block.items) block.items = MappedArray<T>(kItems);
     uint32_t i = block.first_free();
-    std::construct_at(block.items.get() + i, std::move(value));
+    std::construct_at(&block.items[i], std::move(value))->generation = ++generations_[b];
     block.used[i / 64] |= uint64_t{1} << (i % 64);
-    if (++block.used_count == kItems) with_room_.erase(b);
+    block.touched = std::max(block.touched, i + 1);
+    if (++block.used_count == kItems || is_worn_out(b)) with_room_.erase(b);
     return b * kItems + i;
   }
 
@@ -50,10 +57,13 @@ class Slab {
     uint32_t b = slot / kItems;
     uint32_t i = slot % kItems;
     Block& block = blocks_[b];
-    std::destroy_at(block.items.get() + i);
+    std::destroy_at(&block.items[i]);
     block.used[i / 64] &= ~(uint64_t{1} << (i % 64));
-    if (block.used_count-- == kItems) with_room_.insert(b);
-    if (block.used_count == 0 && b > 0) block.items.reset();
+    if (block.used_count-- == kItems && !is_worn_out(b)) with_room_.insert(b);
+    if (block.used_count == 0 && (b > 0 || block.touched > kFewItems || is_worn_out(b))) {
+      block.items = {};
+      block.touched = 0;
+    }
     while (blocks_.size() > 1 && blocks_.back().used_count == 0) {
       blocks_.pop_back();
       with_room_.erase(static_cast<uint32_t>(blocks_.size()));
@@ -61,31 +71,32 @@ class Slab {
     if (blocks_.size() * 4 < blocks_.capacity()) blocks_.shrink_to_fit();
   }
 
-  T& operator[](uint32_t slot) { return blocks_[slot / kItems].items.get()[slot % kItems]; }
-  const T& operator[](uint32_t slot) const {
-    return blocks_[slot / kItems].items.get()[slot % kItems];
+  // Whether the value that was given this slot and generation is still there.
+  bool holds(uint32_t slot, uint64_t generation) const {
+    uint32_t b = slot / kItems;
+    return b < blocks_.size() && blocks_[b].is_used(slot % kItems) &&
+           (*this)[slot].generation == generation;
   }
+
+  T& operator[](uint32_t slot) { return blocks_[slot / kItems].items[slot % kItems]; }
+  const T& operator[](uint32_t slot) const { return blocks_[slot / kItems].items[slot % kItems]; }
 
   // Taken from the system now.
   size_t bytes() const {
-    size_t bytes = blocks_.capacity() * sizeof(Block);
+    size_t bytes = blocks_.capacity() * sizeof(Block) + generations_.capacity() * sizeof(uint32_t);
     for (const Block& block : blocks_)
-      if (block.items) bytes += kBlockBytes;
+      if (block.items) bytes += block.items.bytes();
     return bytes;
   }
 
  private:
-  static constexpr uint32_t kItems = 1024;
-  static constexpr size_t kBlockBytes = kItems * sizeof(T);
-
-  struct Unmap {
-    void operator()(T* items) const { ::munmap(items, kBlockBytes); }
-  };
-  using Items = std::unique_ptr<T, Unmap>;
+  static constexpr uint32_t kItems = 2048;
+  static constexpr uint32_t kFewItems = 64;
 
   struct Block {
-    Items items;  // null while empty
+    MappedArray<T> items;  // null while empty
     uint32_t used_count = 0;
+    uint32_t touched = 0;  // so many from the first may have memory
     std::array<uint64_t, kItems / 64> used{};
 
     bool is_used(uint32_t i) const { return (used[i / 64] >> (i % 64) & 1) != 0; }
@@ -96,15 +107,19 @@ class Slab {
     }
   };
 
-  static Items map_items() {
-    void* mapped =
-        ::mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throw std::bad_alloc();
-    return Items(static_cast<T*>(mapped));
+  bool is_worn_out(uint32_t b) const { return generations_[b] == kLastGeneration; }
+
+  void add_block() {
+    auto b = static_cast<uint32_t>(blocks_.size());
+    if (b == kSlotsMax / kItems) throw std::bad_alloc();
+    blocks_.emplace_back();
+    if (b == generations_.size()) generations_.push_back(0);
+    if (!is_worn_out(b)) with_room_.insert(b);
   }
 
   std::vector<Block> blocks_;
-  std::set<uint32_t> with_room_;  // numbers of blocks that are not full
+  std::vector<uint32_t> generations_;  // the last given in each block that ever was
+  std::set<uint32_t> with_room_;       // numbers of blocks that can be added to
 };
 
 }  // namespace castore::fs

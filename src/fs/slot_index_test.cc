@@ -22,7 +22,8 @@ TEST(SlotIndex, FindsNothingWhileEmpty) {
   EXPECT_FALSE(index.find(7, [](uint32_t) { return true; }).has_value());
 }
 
-// Few different hashes make long runs, where removing goes wrong first.
+// Few different hashes make long runs, beyond what a cell can say of its distance, where removing
+// goes wrong first.
 class SlotIndexWithHashes : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(SlotIndexWithHashes, AgreesWithASetThroughAnyInsertionsAndRemovals) {
@@ -46,14 +47,38 @@ TEST_P(SlotIndexWithHashes, AgreesWithASetThroughAnyInsertionsAndRemovals) {
 
 INSTANTIATE_TEST_SUITE_P(Spread, SlotIndexWithHashes, ::testing::Values(1, 3, 16, 1'000'000'007));
 
-TEST(SlotIndex, TakesFewBytesAndGivesThemBack) {
+TEST(SlotIndex, TakesTheHighestSlot) {
+  SlotIndex index;
+  for (uint32_t slot : {0u, SlotIndex::kSlotsMax - 1})
+    index.insert(5, slot, [](uint32_t) { return 5; });
+  EXPECT_TRUE(holds(index, 5, 0));
+  EXPECT_TRUE(holds(index, 5, SlotIndex::kSlotsMax - 1));
+}
+
+// The distance in a cell is what spares a look at each of a long run.
+TEST(SlotIndex, LooksAtFewThingsToFindOne) {
   SlotIndex index;
   const uint32_t count = 100'000;
   for (uint32_t slot = 0; slot < count; ++slot) index.insert(mixed(slot), slot, mixed);
-  EXPECT_LE(index.bytes(), 11u * count);
-  for (uint32_t slot = 0; slot < count; ++slot) index.erase(mixed(slot), slot, mixed);
+  uint64_t looks = 0;
+  for (uint32_t slot = count; slot < 2 * count; ++slot)
+    EXPECT_FALSE(index.find(mixed(slot), [&](uint32_t) { return ++looks == 0; }).has_value());
+  EXPECT_LT(looks, uint64_t{count});
+}
+
+TEST(SlotIndex, TakesFewBytesAndGivesThemBack) {
+  SlotIndex index;
+  const uint32_t count = 100'000;
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    index.insert(mixed(slot), slot, mixed);
+    ASSERT_LE(index.bytes(), 7u * slot + 8192);
+  }
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    index.erase(mixed(slot), slot, mixed);
+    ASSERT_LE(index.bytes(), 17u * (count - slot) + 8192);
+  }
   EXPECT_EQ(index.count(), 0u);
-  EXPECT_LE(index.bytes(), 64u);
+  EXPECT_LE(index.bytes(), 4096u);
 }
 
 }  // namespace
