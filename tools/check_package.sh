@@ -41,6 +41,7 @@ chroot "$root" castore --version
 chroot "$root" castore import --json /usr/share
 chroot "$root" castore list
 chroot "$root" castore verify
+chroot "$root" /sbin/mount.castore -f -o ro,list_root none /mnt
 
 echo "== removing it"
 chroot "$root" dpkg --purge castore

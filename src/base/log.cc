@@ -16,7 +16,8 @@ constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v";
 void install(std::shared_ptr<spdlog::logger> logger, const char* pattern) {
   logger->set_level(spdlog::default_logger()->level());
   logger->set_pattern(pattern);
-  logger->flush_on(spdlog::level::warn);
+  // Who looks into a service's log finds that it has started.
+  logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
 }
 

@@ -65,7 +65,10 @@ Result<void> leave_terminal() {
     word_end.reset();
     return {};
   });
-  if (served) ::_exit(static_cast<int>(ExitCode::kOk));
+  if (served) {
+    spdlog::default_logger()->flush();
+    ::_exit(static_cast<int>(ExitCode::kOk));
+  }
   if (word_end) {
     std::string word = word_of(served.error());
     (void)!::write(word_end.get(), word.data(), std::min(word.size(), kWordBytesMax));

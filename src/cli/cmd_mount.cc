@@ -14,6 +14,7 @@
 #include "cli/background.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/notify.h"
 #include "fs/filesystem.h"
 #include "fs/root.h"
 #include "fuse_device/server.h"
@@ -82,7 +83,9 @@ Examples:
     if (foreground_) {
       // What reads our standard error may go; the mount stays.
       (void)::signal(SIGPIPE, SIG_IGN);
-      CASTORE_TRY(serve(session, []() -> Result<void> { return {}; }));
+      CASTORE_TRY(serve(session, [this] {
+        return notify_service_manager("READY=1\nSTATUS=Serving " + mount_point_);
+      }));
     } else {
       CASTORE_TRY(run_in_background([&](const Ready& ready) {
         return serve(session, [&]() -> Result<void> {
@@ -146,7 +149,10 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   auto server =
       CASTORE_TRY(fuse_device::FuseServer::start(std::move(filesystem), std::move(options)));
 
-  std::stop_callback stop_server(ctx.stop, [&server] { server->request_stop(); });
+  std::stop_callback stop_server(ctx.stop, [&] {
+    if (foreground_) (void)notify_service_manager("STOPPING=1\nSTATUS=Unmounting");
+    server->request_stop();
+  });
   if (Result<void> told = ready(); !told) {
     server->request_stop();
     (void)server->wait();

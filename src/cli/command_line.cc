@@ -179,4 +179,18 @@ std::expected<CommandLine, ExitCode> parse_command_line(
   return line;
 }
 
+std::vector<LongOption> long_options(Command& command) {
+  CLI::App app;
+  app.set_help_flag();
+  CommonOptions common;
+  OptionSet options(app);
+  command.declare(options);
+  declare_common(app, common, kNotInHelp);
+  std::vector<LongOption> found;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames())
+      found.push_back({.name = name, .needs_value = option->get_items_expected_min() > 0});
+  return found;
+}
+
 }  // namespace castore::cli

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,19 @@ TEST_F(CommandLineTest, MistakesAreUsageErrorsOnStandardError) {
     EXPECT_EQ(out_, "");
     EXPECT_NE(err_, "");
   }
+}
+
+TEST_F(CommandLineTest, LongOptionsSayWhetherTheyNeedAValue) {
+  std::map<std::string, bool> needs_value;
+  for (const LongOption& option : long_options(probe()))
+    needs_value.emplace(option.name, option.needs_value);
+  EXPECT_EQ(needs_value.at("text"), true);
+  EXPECT_EQ(needs_value.at("count"), true);
+  EXPECT_EQ(needs_value.at("colour"), true);
+  EXPECT_EQ(needs_value.at("flag"), false);
+  EXPECT_EQ(needs_value.at("store"), true);
+  EXPECT_FALSE(needs_value.contains("help"));
+  EXPECT_FALSE(needs_value.contains("PATH"));
 }
 
 TEST_F(CommandLineTest, HelpIsASuccessOnStandardOutput) {

@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <span>
 #include <string_view>
 
 #include "base/file.h"
@@ -13,6 +14,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/display.h"
+#include "cli/mount_helper.h"
 
 namespace castore::cli {
 namespace {
@@ -37,13 +39,13 @@ Result<ExitCode> run(Command& command, Session& session) {
   return code;
 }
 
-int run_program(int argc, const char* const* argv) {
+int run_program(std::span<const char* const> arguments) {
   const std::unique_ptr<Command> commands[] = {
       import_command(), ingest_command(), list_command(),   ls_command(),
       cat_command(),    stat_command(),   export_command(), mount_command(),
       umount_command(), verify_command(), doctor_command(),
   };
-  auto line = parse_command_line(argc, argv, commands);
+  auto line = parse_command_line(static_cast<int>(arguments.size()), arguments.data(), commands);
   if (!line) return static_cast<int>(line.error());
 
   Session session(std::move(line->common));
@@ -65,7 +67,10 @@ int main(int argc, char** argv) {
   castore::raise_descriptor_limit();
   // No library call is known to throw here; one that does ends in a line, not in an abort.
   try {
-    return castore::cli::run_program(argc, argv);
+    std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
+    if (argc > 0 && castore::cli::is_mount_helper(argv[0]))
+      return castore::cli::run_mount_helper(arguments, castore::cli::run_program);
+    return castore::cli::run_program(arguments);
   } catch (const std::exception& error) {
     castore::cli::say(error.what());
     return static_cast<int>(castore::cli::ExitCode::kFailure);
