@@ -44,46 +44,47 @@ class Bench:
 
     def measure(self, group, rows):
         group.make()
-        steps, wanted = group.steps(), {row.key for row in rows}
-        self.servers = [server for server in self.servers if self.works(server, group)]
-        servers = [server for server in self.servers if group.takes_part(server)]
+        wanted = {row.key for row in rows}
+        servers = [server for server in self.servers
+                   if group.takes_part(server) and self.works(server, group, wanted)]
         for turn in range(self.rounds):
-            progress(f"{group.key}, round {turn + 1} of {self.rounds}")
-            for step in steps:
+            progress(f"{group.title}, round {turn + 1} of {self.rounds}")
+            for step in group.steps():
                 for server in rotated(servers, turn):
                     self.take_turn(step, wanted, Turn(server, group.packed, self.mounts))
 
-    def works(self, server, group):
-        """Whether a filesystem shows a source at all, and in the way its column says."""
-        if not group.takes_part(server):
-            return True
-        try:
+    def works(self, server, group, keys):
+        """Whether a filesystem shows the source at all, and in the way its column says."""
+        used = None
+        with self.failures_of(server, keys):
             server.prepare(group.packed)
             with server.shown(group.packed, self.mounts) as path:
                 used = server.fell_back(path)
-        except (OSError, subprocess.CalledProcessError) as error:
-            used = error
         if used:
-            self.note(f"without {server.name}: {used}")
-        return not used
+            self.note(f"{group.title}: without {server.name}, which fell back to {used}")
+        return not used and not any((key, server.name) in self.failed for key in keys)
 
     def take_turn(self, step, wanted, turn):
-        name = turn.server.name
         loads = {key: load for key, load in step.loads.items()
-                 if key in wanted and (key, name) not in self.failed}
+                 if key in wanted and (key, turn.server.name) not in self.failed}
         if not loads:
             return
-        key = None
-        try:
+        with self.failures_of(turn.server, loads):
             with turn.shown() if step.shown else contextlib.nullcontext() as path:
                 if step.warm_up:
                     step.warm_up(path)
                 for key, load in loads.items():
-                    self.record(key, turn.server, load(turn, path))
+                    with self.failures_of(turn.server, [key]):
+                        self.record(key, turn.server, load(turn, path))
+
+    @contextlib.contextmanager
+    def failures_of(self, server, keys):
+        """What fails once on a filesystem is not tried again and has no figure there."""
+        try:
+            yield
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            keys = loads if key is None else [key]
-            self.failed |= {(each, name): turn.server for each in keys}
-            self.note(f"{', '.join(keys)} on {name} failed: {error}")
+            self.failed |= {(key, server.name): server for key in keys}
+            self.note(f"{', '.join(sorted(keys))} on {server.name} failed: {error}")
 
     def record(self, key, server, measured):
         known = self.seen.setdefault(key, measured.seen)
@@ -165,7 +166,8 @@ def cell(row, result, judged):
 
 
 def print_results(bench, rows, native, judged):
-    others = [server for server in bench.servers if server is not native]
+    others = [server for server in bench.servers if server is not native
+              and any(bench.result(row, server, native) for _, row in rows)]
     lines = []
     for title, row in rows:
         known = bench.result(row, native, native)

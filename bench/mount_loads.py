@@ -58,7 +58,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """Loads by the keys of their rows; each takes the turn and the folder where the source shows."""
+    """Loads by the keys of their rows; each is called with the turn and where the source is shown."""
 
     loads: dict
     warm_up: object = None
@@ -127,6 +127,12 @@ def median_of(passes, *pipeline, **options):
 
 
 class Group:
+    """Rows over one source.
+
+    Each kind has a `key`, its `rows`, a `title` that says how much there is of it, `make`, which
+    makes what all steps read, and the `steps`.
+    """
+
     def __init__(self, work, sizes, castore, loops):
         self.work = work
         self.sizes = sizes
