@@ -43,8 +43,8 @@ class Bench:
         self.notes.append(text)
 
     def measure(self, group, rows):
-        group.make()
         wanted = {row.key for row in rows}
+        group.make()
         servers = [server for server in self.servers
                    if group.takes_part(server) and self.works(server, group, wanted)]
         for turn in range(self.rounds):
@@ -268,14 +268,20 @@ def main():
         bench = Bench([native], mounts, rounds)
         bench.servers += chosen_servers(castore, options.variants, not options.no_peers, bench.note)
         rows = []
-        with uring_enabled(any(server.transport == "uring" for server in bench.servers)):
-            for kind, rows_of_kind in chosen_rows(GROUPS, options.only, bench.note):
-                group = kind(work, sizes, castore, loops)
-                if kind is RealTree and not (options.quick and not options.tree):
-                    group.use(options.tree.resolve() if options.tree else kernel_tree(scratch))
-                bench.measure(group, rows_of_kind)
-                group.remove()
-                rows += [(group.title, row) for row in rows_of_kind]
+        try:
+            with uring_enabled(any(server.transport == "uring" for server in bench.servers)):
+                for kind, rows_of_kind in chosen_rows(GROUPS, options.only, bench.note):
+                    group = kind(work, sizes, castore, loops)
+                    if kind is RealTree and (options.tree or not options.quick):
+                        group.use(options.tree.resolve() if options.tree else kernel_tree(scratch))
+                    rows += [(group.title, row) for row in rows_of_kind]
+                    bench.measure(group, rows_of_kind)
+                    group.remove()
+        except BaseException:
+            # What was measured until now took long enough.
+            bench.note("stopped before the end: figures are of fewer rounds, or missing")
+            print_results(bench, rows, native, judged=False)
+            raise
 
     print_results(bench, rows, native, judged=not options.quick)
     if options.json:

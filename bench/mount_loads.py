@@ -80,7 +80,7 @@ class Sizes:
 FULL = Sizes(rounds=5, small_files=20_000, top_folders=20, folders_in_each=25,
              big_file_bytes=1024 * MIB, cold_reads=10_000, warm_reads=200_000, objects=1_000_000)
 QUICK = Sizes(rounds=1, small_files=200, top_folders=2, folders_in_each=5,
-              big_file_bytes=4 * MIB, cold_reads=100, warm_reads=1_000, objects=1_000)
+              big_file_bytes=4 * MIB, cold_reads=100, warm_reads=1_000, objects=2_000)
 
 
 class Turn:
@@ -411,7 +411,7 @@ def ingested_small_files(castore, count):
         with tarfile.open(fileobj=process.stdin, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
             for number in range(count):
                 content = f"file number {number}\n".encode()
-                entry = tarfile.TarInfo(f"{number // 1000:04}/{number % 1000:03}")
+                entry = tarfile.TarInfo(f"files/{number // 1000:04}/{number % 1000:03}")
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
         process.stdin.close()

@@ -115,7 +115,7 @@ def drawn(result):
     servers = [server for server in result["servers"] if server["name"] != result["native"]]
     rows = [row for row in result["rows"] if not row["absolute"] and row["results"]]
     ratios = [each["ratio"] for row in rows for each in row["results"].values()]
-    axis = Axis([1, *ratios])
+    axis = Axis([0.5, 2, *ratios])
     colour_of = colours(servers)
     picture = Picture()
 
