@@ -10,17 +10,14 @@ the page cache, and everything written before is on disk, when a clock starts. S
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-KERNEL_ARCHIVE = Path("/usr/src/linux-source-6.1.tar.xz")
-MIB = 1 << 20
+from harness import (CASTORE, MIB, ROOT, kernel_tree, print_table, program, progress, remove, stop,
+                     timed)
 
 
 @dataclass
@@ -57,19 +54,8 @@ class Bench:
     def settle(self, *leftovers):
         """Removes what a round left and waits until the disk has nothing more to do."""
         for path in leftovers:
-            if path.is_dir() and not path.is_symlink():
-                make_removable(path)
-                shutil.rmtree(path)
-            elif path.exists():
-                path.unlink()
+            remove(path)
         subprocess.run(["sync", "-f", self.scratch], check=True)
-
-    def timed(self, *commands):
-        """Seconds that the commands take one after the other."""
-        start = time.monotonic()
-        for command in commands:
-            subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
-        return time.monotonic() - start
 
     def import_command(self, store, path):
         return [self.castore, "--store", store, "import", path]
@@ -97,24 +83,24 @@ class Bench:
 
             def run_ours():
                 self.settle(store)
-                first.append(self.timed(self.import_command(store, source)))
+                first.append(timed(self.import_command(store, source)))
                 self.settle()
-                second.append(self.timed(self.import_command(store, source)))
+                second.append(timed(self.import_command(store, source)))
 
             def run_copy():
                 self.settle(copy)
-                durable_copy.append(self.timed(["cp", "-a", source, copy], ["sync", "-f", copy]))
+                durable_copy.append(timed(["cp", "-a", source, copy], ["sync", "-f", copy]))
                 self.settle(copy)
 
             def run_export():
                 self.settle(exported)
-                export.append(self.timed([self.castore, "--store", store, "export",
-                                          self.imported_path(store), exported]))
+                export.append(timed([self.castore, "--store", store, "export",
+                                     self.imported_path(store), exported]))
                 self.settle(exported)
 
             def run_plain_copy():
                 self.settle(copy)
-                plain_copy.append(self.timed(["cp", "-a", source, copy]))
+                plain_copy.append(timed(["cp", "-a", source, copy]))
                 self.settle(copy)
 
             for run in in_turns(turn, run_ours, run_copy) + in_turns(turn, run_export, run_plain_copy):
@@ -137,12 +123,12 @@ class Bench:
 
             def run_ours():
                 self.settle(store)
-                ours.append(self.timed(self.import_command(store, source)))
+                ours.append(timed(self.import_command(store, source)))
                 self.settle(store)
 
             def run_copy():
                 self.settle(copy)
-                theirs.append(self.timed(["cp", source, copy], ["sync", "-f", copy]))
+                theirs.append(timed(["cp", source, copy], ["sync", "-f", copy]))
                 self.settle(copy)
 
             for run in in_turns(turn, run_ours, run_copy):
@@ -164,7 +150,7 @@ class Bench:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
         if status != 0:
-            raise SystemExit("import.py: the import of the small files failed")
+            stop("the import of the small files failed")
         peak = usage.ru_maxrss / 1024
         self.rows.append(Row(f"peak memory, {self.sizes.small_files} small files", f"{peak:.0f} MiB", "-",
                              f"in {seconds:.0f} s", None, "below 200 MiB", peak < 200))
@@ -184,14 +170,6 @@ def warm(path):
                 pass
 
 
-def make_removable(folder):
-    for parent, folders, _ in os.walk(folder):
-        for name in folders:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o755)
-
-
 def make_small_files(folder, count):
     """Files of some 100 bytes, all different, 1,000 in a folder."""
     for number in range(count):
@@ -208,34 +186,17 @@ def make_quick_tree(folder):
     (folder / "link").symlink_to("program")
 
 
-def kernel_tree(scratch):
-    folder = scratch / "linux-source-6.1"
-    if not folder.is_dir():
-        if not KERNEL_ARCHIVE.is_file():
-            raise SystemExit(f"import.py: {KERNEL_ARCHIVE} is missing: install Debian's "
-                             "linux-source-6.1, or name another tree with --tree")
-        progress(f"unpacking {KERNEL_ARCHIVE}")
-        subprocess.run(["tar", "-xJf", KERNEL_ARCHIVE, "-C", scratch], check=True)
-    return folder
-
-
-def progress(text):
-    print(f"# {text}", file=sys.stderr, flush=True)
-
-
-def print_table(rows, judged):
+def print_rows(rows, judged):
     head = ["measured", "castore", "beside", "takes", "ratio", "asked", ""]
     lines = [[row.name, row.ours, row.peer, row.theirs, "" if row.ratio is None else f"{row.ratio:.2f}",
               row.asked, ("reached" if row.reached else "NOT reached") if judged else "not judged"]
              for row in rows]
-    widths = [max(len(line[i]) for line in [head] + lines) for i in range(len(head))]
-    for line in [head] + [["-" * width for width in widths]] + lines:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |")
+    print_table(head, lines)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--castore", type=Path, default=ROOT / "build/release/src/cli/castore",
+    parser.add_argument("--castore", type=Path, default=CASTORE,
                         help="the program to measure (default: the release build)")
     parser.add_argument("--scratch", type=Path, default=ROOT / "build/bench",
                         help="folder on the filesystem to measure; some 20 GiB are needed")
@@ -248,15 +209,13 @@ def main():
                         help="a few seconds on tiny inputs: shows that everything runs, no figures")
     options = parser.parse_args()
 
-    if not options.castore.is_file():
-        raise SystemExit(f"import.py: {options.castore} is missing: cmake --preset release && "
-                         "cmake --build --preset release")
+    castore = program(options.castore)
     sizes = QUICK if options.quick else FULL
     if options.rounds:
         sizes.rounds = options.rounds
     options.scratch.mkdir(parents=True, exist_ok=True)
 
-    bench = Bench(options.castore.resolve(), options.scratch.resolve(), sizes)
+    bench = Bench(castore, options.scratch.resolve(), sizes)
     wanted = options.only or ["tree", "big_file", "memory"]
     if "tree" in wanted:
         source = options.tree.resolve() if options.tree else bench.scratch / "quick_tree"
@@ -273,7 +232,7 @@ def main():
     if "memory" in wanted:
         bench.memory()
 
-    print_table(bench.rows, judged=not options.quick)
+    print_rows(bench.rows, judged=not options.quick)
     if options.json:
         options.json.write_text(json.dumps([row.__dict__ for row in bench.rows], indent=2) + "\n")
 
