@@ -17,13 +17,13 @@
 namespace castore::backends::local {
 
 struct LocalState {
-  LocalState(std::string folder_, std::unique_ptr<Database> database_, BlobFiles files_)
+  LocalState(std::string folder_, std::unique_ptr<Database> database_, const Tuning& tuning)
       : folder(std::move(folder_)),
         database(std::move(database_)),
-        files(std::move(files_)),
+        files(folder, tuning),
         packs(folder),
         hashing("store-hash", cpu_count(), 1024),
-        queue(*database, files, PackWriter(folder, *database)) {}
+        queue(*database, files, PackWriter(folder, *database, tuning), tuning) {}
 
   std::string folder;
   std::unique_ptr<Database> database;
