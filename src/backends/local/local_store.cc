@@ -98,7 +98,7 @@ std::shared_ptr<store::ImportCache> LocalStore::import_cache() {
 }
 
 store::Services LocalStore::services() {
-  return {blobs(), directories(), path_infos(), import_cache()};
+  return {blobs(), directories(), path_infos(), import_cache(), local::make_upkeep(state_)};
 }
 
 Result<LocalStoreFacts> LocalStore::facts() {
