@@ -4,7 +4,9 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "backends/local/local_store.h"
@@ -90,12 +92,29 @@ std::string default_store_folder() {
   return home_folder() + "/.local/share/castore";
 }
 
+Result<backends::StoreCondition> inspect_stores(
+    const ServiceAddresses& addresses, const std::function<void(backends::StoreFault)>& on_fault) {
+  constexpr std::string_view kLocal = "local://";
+  std::set<std::string> folders;
+  for (const auto& address : {addresses.blobs, addresses.directories, addresses.path_infos}) {
+    if (!address) folders.insert(addresses.store_folder);
+    if (address && address->starts_with(kLocal)) folders.insert(address->substr(kLocal.size()));
+  }
+  auto condition = backends::StoreCondition::kSound;
+  for (const std::string& folder : folders)
+    condition =
+        std::max(condition, CASTORE_TRY_WHILE(backends::inspect_local_store(folder, on_fault),
+                                              "inspecting the store {}", folder));
+  return condition;
+}
+
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access) {
   store::Services services;
   if (addresses.blobs) {
     services = CASTORE_TRY(open_given("blob", *addresses.blobs, access));
     services.directories.reset();
     services.path_infos.reset();
+    services.upkeep.reset();
   }
   if (addresses.directories)
     services.directories =
@@ -108,6 +127,7 @@ Result<store::Services> open_services(const ServiceAddresses& addresses, Access 
   if (addresses.store_folder.empty())
     return fail(ErrorKind::kInvalidArgument, "the name of the store folder is empty");
   store::Services folder = CASTORE_TRY(open_local(addresses.store_folder, access));
+  if (!addresses.blobs && !addresses.directories && !addresses.path_infos) return folder;
   if (!services.blobs) {
     services.blobs = std::move(folder.blobs);
     // The cache speaks of blobs, so it comes from where they are.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "backends/local/inspection.h"
 #include "base/result.h"
 #include "store/services.h"
 
@@ -26,6 +28,11 @@ enum class Access {
   kWrite,  // a local store that does not exist is made
   kRead,   // a local store that does not exist is an error that says how to make one
 };
+
+// Looks at the local stores among the addresses, beneath their objects: see
+// backends/local/inspection.h. Before they are opened.
+Result<backends::StoreCondition> inspect_stores(
+    const ServiceAddresses& addresses, const std::function<void(backends::StoreFault)>& on_fault);
 
 // Opens the three services. Addresses are `memory://` and `local:///DIR`; an unknown scheme is
 // kInvalidArgument and lists the known ones. Not before the last fork of the process.

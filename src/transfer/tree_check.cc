@@ -47,27 +47,28 @@ Result<void> TreeCheck::check_all_blobs() {
 }
 
 Result<void> TreeCheck::check_listed(const ListedBlob& blob) {
-  bool is_corrupt = false;
-  auto reader = CASTORE_TRY(open(blob.digest, is_corrupt));
-  if (is_corrupt) return {};
+  bool is_damaged = false;
+  auto reader = CASTORE_TRY(open(blob.digest, is_damaged));
+  if (is_damaged) return {};
   if (!reader) {
     findings_.report(FindingKind::kMissing, blob_object(blob.digest),
-                     "the store lists it, and does not have it");
+                     "the store lists it, and does not have it", store::BlobName{blob.digest});
     return {};
   }
   if (reader->size() != blob.size) {
     findings_.report(
         FindingKind::kCorrupt, blob_object(blob.digest),
-        fmt::format("the store lists it with {} bytes, and it has {}", blob.size, reader->size()));
+        fmt::format("the store lists it with {} bytes, and it has {}", blob.size, reader->size()),
+        store::BlobName{blob.digest});
     return {};
   }
   return hash(blob.digest, *reader);
 }
 
 Result<void> TreeCheck::check_referred(const BlobReference& reference) {
-  bool is_corrupt = false;
-  auto reader = CASTORE_TRY(open(reference.digest, is_corrupt));
-  if (is_corrupt) return {};
+  bool is_damaged = false;
+  auto reader = CASTORE_TRY(open(reference.digest, is_damaged));
+  if (is_damaged) return {};
   if (!reader) {
     findings_.report(FindingKind::kMissing, blob_object(reference.digest),
                      fmt::format("it is the content of {}", reference.place));
@@ -82,14 +83,13 @@ Result<void> TreeCheck::check_referred(const BlobReference& reference) {
   return hash(reference.digest, *reader);
 }
 
-Result<std::unique_ptr<store::BlobReader>> TreeCheck::open(const Digest& digest, bool& is_corrupt) {
+Result<std::unique_ptr<store::BlobReader>> TreeCheck::open(const Digest& digest, bool& is_damaged) {
   CASTORE_TRY(ctx_.check());
   auto reader = services_.blobs->open(ctx_, digest);
   if (reader) return reader;
-  if (reader.error().kind() != ErrorKind::kCorrupt)
-    return std::unexpected(std::move(reader).error().context("checking " + blob_object(digest)));
-  findings_.report(FindingKind::kCorrupt, blob_object(digest), reader.error().message());
-  is_corrupt = true;
+  CASTORE_TRY(findings_.report_error(blob_object(digest), std::move(reader).error(),
+                                     store::BlobName{digest}));
+  is_damaged = true;
   return nullptr;
 }
 
@@ -106,14 +106,13 @@ Result<void> TreeCheck::hash(const Digest& digest, store::BlobReader& reader) {
   while (offset < reader.size() && !tasks_.has_failed()) {
     CASTORE_TRY(ctx_.check());
     auto n = reader.read_at(ctx_, offset, buffer);
-    if (!n && n.error().kind() == ErrorKind::kCorrupt) {
-      findings_.report(FindingKind::kCorrupt, blob_object(digest), n.error().message());
-      return {};
-    }
-    if (!n) return std::unexpected(std::move(n).error().context("checking " + blob_object(digest)));
+    if (!n)
+      return findings_.report_error(blob_object(digest), std::move(n).error(),
+                                    store::BlobName{digest});
     if (*n == 0) {
       findings_.report(FindingKind::kCorrupt, blob_object(digest),
-                       fmt::format("it ends after {} of {} bytes", offset, reader.size()));
+                       fmt::format("it ends after {} of {} bytes", offset, reader.size()),
+                       store::BlobName{digest});
       return {};
     }
     hasher.update(ByteView(buffer).first(*n));
@@ -123,7 +122,7 @@ Result<void> TreeCheck::hash(const Digest& digest, store::BlobReader& reader) {
   if (offset < reader.size()) return {};
   if (Digest actual = hasher.finish(); actual != digest)
     findings_.report(FindingKind::kCorrupt, blob_object(digest),
-                     fmt::format("its bytes hash to {}", actual));
+                     fmt::format("its bytes hash to {}", actual), store::BlobName{digest});
   return {};
 }
 
@@ -193,17 +192,15 @@ Result<void> TreeCheck::enter(const Digest& digest, std::optional<uint64_t> reco
   if (!is_first && seen->second == recorded_size) return {};
   CASTORE_TRY(ctx_.check());
   auto found = services_.directories->get(ctx_, digest);
-  if (!found) {
-    if (found.error().kind() != ErrorKind::kCorrupt)
-      return std::unexpected(std::move(found).error().context("checking " + path_));
-    findings_.report(FindingKind::kCorrupt, directory_object(digest), found.error().message());
-    return {};
-  }
+  if (!found)
+    return findings_.report_error(directory_object(digest), std::move(found).error(),
+                                  store::DirectoryName{digest});
   const std::shared_ptr<const Directory>& directory = *found;
   if (!directory) {
     findings_.report(FindingKind::kMissing, directory_object(digest),
                      recorded_size ? fmt::format("it is the content of {}", path_)
-                                   : "the store lists it, and does not have it");
+                                   : "the store lists it, and does not have it",
+                     store::DirectoryName{digest});
     return {};
   }
   if (recorded_size && !directory->accepts_recorded_size(*recorded_size))

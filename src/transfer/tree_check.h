@@ -70,7 +70,7 @@ class TreeCheck {
 
   Result<void> check_listed(const ListedBlob& blob);
   Result<void> check_referred(const BlobReference& reference);
-  Result<std::unique_ptr<store::BlobReader>> open(const Digest& digest, bool& is_corrupt);
+  Result<std::unique_ptr<store::BlobReader>> open(const Digest& digest, bool& is_damaged);
   Result<void> hash(const Digest& digest, store::BlobReader& reader);
 
   bool is_listed(const Digest& digest, uint64_t size) const;

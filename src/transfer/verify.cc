@@ -43,14 +43,13 @@ class PathCheck {
     std::unordered_map<std::string, size_t> index_of_node;
     auto visit = [&](const nix::StorePathDigest& digest,
                      Result<nix::PathInfo> info) -> Result<void> {
-      if (!info) {
-        findings_.report(FindingKind::kCorrupt, path_object(digest), info.error().message());
-        return {};
-      }
+      if (!info)
+        return findings_.report_error(path_object(digest), std::move(info).error(), digest);
       if (info->store_path.digest() != digest) {
         findings_.report(
             FindingKind::kMisnamed, path_object(digest),
-            fmt::format("the record kept there is that of {}", info->store_path.absolute()));
+            fmt::format("the record kept there is that of {}", info->store_path.absolute()),
+            digest);
         return {};
       }
       auto [found, is_new] = index_of_node.try_emplace(encode_entry("", info->node), roots.size());
@@ -67,13 +66,10 @@ class PathCheck {
     auto nar = CASTORE_TRY(summarize(root.node));
     for (const nix::StorePathDigest& digest : root.paths) {
       auto info = services_.path_infos->get(ctx_, digest);
-      if (!info && info.error().kind() == ErrorKind::kCorrupt) {
-        findings_.report(FindingKind::kCorrupt, path_object(digest), info.error().message());
-        continue;
-      }
       if (!info)
-        return std::unexpected(std::move(info).error().context("checking " + path_object(digest)));
-      if (*info) CASTORE_TRY(check_record(**info, nar));
+        CASTORE_TRY(findings_.report_error(path_object(digest), std::move(info).error(), digest));
+      else if (*info)
+        CASTORE_TRY(check_record(**info, nar));
     }
     return {};
   }
@@ -90,7 +86,8 @@ class PathCheck {
     auto nar = summarize_nar(ctx_, services_, node);
     if (nar) return Summary(*nar);
     const ErrorKind kind = nar.error().kind();
-    if (kind != ErrorKind::kCorrupt && kind != ErrorKind::kNotFound)
+    if (kind == ErrorKind::kUnavailable || kind == ErrorKind::kExhausted ||
+        kind == ErrorKind::kCancelled)
       return std::unexpected(std::move(nar).error().context("hashing a NAR"));
     return Summary(std::unexpected(nar.error().message()));
   }
@@ -144,15 +141,10 @@ class PathCheck {
     for (const nix::StorePath& reference : info.references) {
       if (reference == info.store_path) continue;
       auto found = services_.path_infos->get(ctx_, reference.digest());
-      if (!found && found.error().kind() == ErrorKind::kCorrupt) {
-        findings_.report(FindingKind::kCorrupt, path_object(reference.digest()),
-                         found.error().message());
-        continue;
-      }
       if (!found)
-        return std::unexpected(
-            std::move(found).error().context("checking " + path_object(reference)));
-      if (!*found)
+        CASTORE_TRY(findings_.report_error(path_object(reference.digest()),
+                                           std::move(found).error(), reference.digest()));
+      else if (!*found)
         findings_.report(FindingKind::kMissing, path_object(reference),
                          fmt::format("{} refers to it", info.store_path.absolute()));
     }
@@ -174,6 +166,8 @@ std::string_view to_string(FindingKind kind) {
       return "missing";
     case FindingKind::kMisnamed:
       return "misnamed";
+    case FindingKind::kUnreadable:
+      return "unreadable";
   }
   return "unknown";
 }

@@ -150,8 +150,16 @@ class LocalBlobService final : public store::BlobService {
 
   Result<bool> has(const Context&, const Digest& digest) override {
     if (digest == store::empty_digest() || state_->queue.has_blob(digest)) return true;
-    Database::Reader reader = CASTORE_TRY(state_->database->read());
-    return CASTORE_TRY(reader.get(Table::kBlobs, digest.bytes())).has_value();
+    std::optional<ObjectRecord> record;
+    {
+      Database::Reader reader = CASTORE_TRY(state_->database->read());
+      auto value = CASTORE_TRY(reader.get(Table::kBlobs, digest.bytes()));
+      if (value) record = decode_object_record(*value);
+    }
+    // A blob whose record or file is damaged is not there, so that storing it again mends it.
+    if (!record) return false;
+    if (record->pack != 0) return record->size <= kPackedBlobBytesMax;
+    return state_->files.has_blob(digest, record->size);
   }
 
   Result<std::unique_ptr<BlobReader>> open(const Context&, const Digest& digest) override {
@@ -197,12 +205,13 @@ class LocalBlobService final : public store::BlobService {
 
   Result<void> list(const Context& ctx, const Visitor& visit) override {
     CASTORE_TRY(state_->queue.sync());
-    return scan_all(
-        ctx, *state_->database, Table::kBlobs, [&](ByteView key, ByteView value) -> Result<void> {
-          Digest digest = CASTORE_TRY_WHILE(Digest::from_bytes(key), "reading the index of blobs");
-          auto record = decode_object_record(value);
-          return visit(digest, record ? record->size : 0);
-        });
+    return scan_all(ctx, *state_->database, Table::kBlobs,
+                    [&](ByteView key, ByteView value) -> Result<void> {
+                      auto digest = Digest::from_bytes(key);
+                      if (!digest) return {};  // for `inspect_database` to name
+                      auto record = decode_object_record(value);
+                      return visit(*digest, record ? record->size : 0);
+                    });
   }
 
  private:

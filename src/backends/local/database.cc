@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "backends/local/database.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -9,10 +11,6 @@
 
 namespace castore::backends::local {
 namespace {
-
-// In the order of Table. Names are part of the format.
-constexpr const char* kTableNames[kTableCount] = {"blobs",      "packs",   "directories",
-                                                  "path_infos", "sources", "nars"};
 
 constexpr unsigned kReadersMax = 1024;
 
@@ -38,8 +36,9 @@ std::unexpected<Error> Database::failure(int code, std::string_view doing) const
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
     case MDB_PANIC:
-      return fail(ErrorKind::kCorrupt, "{}: the database is damaged ({}); restore it from a copy",
-                  where, mdb_strerror(code));
+      return fail(ErrorKind::kCorrupt,
+                  "{}: the database is damaged ({}); `castore verify` says more", where,
+                  mdb_strerror(code));
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
       return fail(ErrorKind::kUnsupported, "{}: {}", where, mdb_strerror(code));
@@ -49,7 +48,7 @@ std::unexpected<Error> Database::failure(int code, std::string_view doing) const
   }
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access access) {
   std::unique_ptr<Database> database(new Database(path));
   constexpr std::string_view kDoing = "opening the database";
   if (int code = mdb_env_create(&database->env_)) return database->failure(code, kDoing);
@@ -59,7 +58,12 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   if (int code = mdb_env_set_maxdbs(env, kTableCount)) return database->failure(code, kDoing);
   if (int code = mdb_env_set_maxreaders(env, kReadersMax)) return database->failure(code, kDoing);
   // NOTLS: a snapshot belongs to an object, not to a thread.
-  if (int code = mdb_env_open(env, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, 0644)) {
+  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+  if (access == Access::kRead) {
+    flags |= MDB_RDONLY;
+    if (::access((path + "-lock").c_str(), R_OK | W_OK) != 0) flags |= MDB_NOLOCK;
+  }
+  if (int code = mdb_env_open(env, path.c_str(), flags, 0644)) {
     if (code == ENOMEM)
       return fail(ErrorKind::kExhausted,
                   "{} {}: mapping {} GiB of address space failed; raise the limit (ulimit -v)",
@@ -68,7 +72,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   }
   // Slots of readers that were killed hold on to old pages until somebody looks.
   int dead = 0;
-  mdb_reader_check(env, &dead);
+  if ((flags & MDB_NOLOCK) == 0) mdb_reader_check(env, &dead);
 
   // A reader suffices once the tables are there, and does not wait for a writer.
   for (bool create : {false, true}) {
@@ -84,7 +88,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
       mdb_txn_abort(txn);
     }
     if (code == 0) return database;
-    if (code != MDB_NOTFOUND || create) return database->failure(code, kDoing);
+    if (code != MDB_NOTFOUND || create || access == Access::kRead)
+      return database->failure(code, kDoing);
   }
   return database;
 }
@@ -121,21 +126,13 @@ Database::Reader::~Reader() {
   database_->idle_readers_.lock()->push_back(txn_);
 }
 
-Result<std::optional<ByteView>> Database::get(MDB_txn* txn, Table table, ByteView key) const {
+Result<std::optional<ByteView>> Database::Reader::get(Table table, ByteView key) const {
   MDB_val key_value = value_of(key);
   MDB_val value;
-  int code = mdb_get(txn, dbi(table), &key_value, &value);
+  int code = mdb_get(txn_, database_->dbi(table), &key_value, &value);
   if (code == MDB_NOTFOUND) return std::nullopt;
-  if (code != 0) return failure(code, "reading");
+  if (code != 0) return database_->failure(code, "reading");
   return view_of(value);
-}
-
-Result<std::optional<ByteView>> Database::Reader::get(Table table, ByteView key) const {
-  return database_->get(txn_, table, key);
-}
-
-Result<std::optional<ByteView>> Database::Writer::get(Table table, ByteView key) const {
-  return database_->get(txn_, table, key);
 }
 
 Result<std::vector<Database::Reader::Pair>> Database::Reader::scan(Table table,
@@ -185,20 +182,24 @@ Database::Writer::~Writer() {
   if (txn_ != nullptr) mdb_txn_abort(txn_);
 }
 
-Result<bool> Database::Writer::insert(Table table, ByteView key, ByteView value) {
-  MDB_val key_value = value_of(key);
-  MDB_val data = value_of(value);
-  int code = mdb_put(txn_, database_->dbi(table), &key_value, &data, MDB_NOOVERWRITE);
-  if (code == MDB_KEYEXIST) return false;
-  if (code != 0) return database_->failure(code, "writing");
-  return true;
-}
-
 Result<void> Database::Writer::upsert(Table table, ByteView key, ByteView value) {
   MDB_val key_value = value_of(key);
   MDB_val data = value_of(value);
   if (int code = mdb_put(txn_, database_->dbi(table), &key_value, &data, 0))
     return database_->failure(code, "writing");
+  return {};
+}
+
+Result<void> Database::Writer::erase(Table table, ByteView key) {
+  MDB_val key_value = value_of(key);
+  int code = mdb_del(txn_, database_->dbi(table), &key_value, nullptr);
+  if (code != 0 && code != MDB_NOTFOUND) return database_->failure(code, "removing");
+  return {};
+}
+
+Result<void> Database::Writer::clear(Table table) {
+  if (int code = mdb_drop(txn_, database_->dbi(table), 0))
+    return database_->failure(code, "emptying");
   return {};
 }
 

@@ -20,6 +20,10 @@ namespace castore::backends::local {
 enum class Table { kBlobs, kPacks, kDirectories, kPathInfos, kSources, kNars };
 inline constexpr size_t kTableCount = 6;
 
+// In the order of Table. Names are part of the format.
+inline constexpr std::array<const char*, kTableCount> kTableNames = {
+    "blobs", "packs", "directories", "path_infos", "sources", "nars"};
+
 // The size of the mapping, and so the most the database can hold. Address space, not memory: the
 // file grows as it is filled.
 #ifdef CASTORE_TSAN
@@ -36,8 +40,12 @@ inline constexpr uint64_t kDatabaseBytesMax = uint64_t{1} << 40;
 //             nothing behind.
 class Database {
  public:
-  // Creates the file when it is not there.
-  static Result<std::unique_ptr<Database>> open(const std::string& path);
+  enum class Access {
+    kWrite,  // the file is made when it is not there
+    kRead,   // `write` fails. On a medium that cannot be written to, and for somebody who may only
+             // read, nothing is locked: a writer elsewhere would pull the pages away from readers
+  };
+  static Result<std::unique_ptr<Database>> open(const std::string& path, Access access);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();
@@ -76,10 +84,11 @@ class Database {
     Writer& operator=(Writer&&) = delete;
     ~Writer();  // gives up what was not committed
 
-    Result<std::optional<ByteView>> get(Table table, ByteView key) const;
-    // False, and nothing changed, when the key is there.
-    Result<bool> insert(Table table, ByteView key, ByteView value);
     Result<void> upsert(Table table, ByteView key, ByteView value);
+    // A key that is not there is fine.
+    Result<void> erase(Table table, ByteView key);
+    // Leaves the table empty.
+    Result<void> clear(Table table);
 
     // On disk when it returns.
     Result<void> commit();
@@ -101,7 +110,6 @@ class Database {
   explicit Database(std::string path) : path_(std::move(path)) {}
 
   std::unexpected<Error> failure(int code, std::string_view doing) const;
-  Result<std::optional<ByteView>> get(MDB_txn* txn, Table table, ByteView key) const;
   MDB_dbi dbi(Table table) const { return dbis_[static_cast<size_t>(table)]; }
 
   std::string path_;

@@ -7,6 +7,12 @@
 namespace castore::backends::local {
 namespace {
 
+std::optional<ObjectRecord> decode_place(ByteView value) {
+  auto place = decode_object_record(value);
+  if (!place || place->pack == 0 || place->size > kDirectoryBytesMax) return std::nullopt;
+  return place;
+}
+
 class LocalDirectoryService final : public store::DirectoryService {
  public:
   explicit LocalDirectoryService(std::shared_ptr<LocalState> state) : state_(std::move(state)) {}
@@ -28,7 +34,9 @@ class LocalDirectoryService final : public store::DirectoryService {
     if (digest == store::empty_digest() || state_->queue.has_directory(digest)) return digest;
     {
       Database::Reader reader = CASTORE_TRY(state_->database->read());
-      if (CASTORE_TRY(reader.get(Table::kDirectories, digest.bytes()))) return digest;
+      auto value = CASTORE_TRY(reader.get(Table::kDirectories, digest.bytes()));
+      // A damaged record is none, so that storing the directory again mends it.
+      if (value && decode_place(*value)) return digest;
     }
     CASTORE_TRY(state_->queue.add_directory(digest, directory.encoded()));
     return digest;
@@ -38,11 +46,12 @@ class LocalDirectoryService final : public store::DirectoryService {
 
   Result<void> list(const Context& ctx, const Visitor& visit) override {
     CASTORE_TRY(state_->queue.sync());
-    return scan_all(
-        ctx, *state_->database, Table::kDirectories, [&](ByteView key, ByteView) -> Result<void> {
-          return visit(
-              CASTORE_TRY_WHILE(Digest::from_bytes(key), "reading the table of directories"));
-        });
+    return scan_all(ctx, *state_->database, Table::kDirectories,
+                    [&](ByteView key, ByteView) -> Result<void> {
+                      auto digest = Digest::from_bytes(key);
+                      if (!digest) return {};  // for `inspect_database` to name
+                      return visit(*digest);
+                    });
   }
 
  private:
@@ -56,9 +65,8 @@ class LocalDirectoryService final : public store::DirectoryService {
       Database::Reader reader = CASTORE_TRY(state_->database->read());
       auto value = CASTORE_TRY(reader.get(Table::kDirectories, digest.bytes()));
       if (!value) return std::nullopt;
-      place = decode_object_record(*value);
-      if (!place || place->size > kDirectoryBytesMax)
-        return fail(ErrorKind::kCorrupt, "its index record is damaged");
+      place = decode_place(*value);
+      if (!place) return fail(ErrorKind::kCorrupt, "its index record is damaged");
     }
     return CASTORE_TRY(state_->packs.read(*place));
   }

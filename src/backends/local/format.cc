@@ -2,11 +2,18 @@
 #include "backends/local/format.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "base/file.h"
 
@@ -16,6 +23,9 @@ namespace {
 // The whole content of STORE/format: this, the version in decimal, and a newline.
 constexpr std::string_view kFormatPrefix = "castore local store, format ";
 constexpr size_t kFormatFileBytesMax = 1024;
+
+// The files in it may be readable for all: nobody else gets to them.
+constexpr mode_t kStoreFolderMode = 0700;
 
 Result<void> check_version(const std::string& folder, std::string_view content) {
   uint32_t version = 0;
@@ -54,22 +64,82 @@ Result<bool> is_unused(const std::string& folder) {
   return true;
 }
 
-}  // namespace
+// Makes `folder`, for its owner alone, and those it is in; each on disk before the next.
+Result<void> make_store_folder(const std::string& folder) {
+  if (::access(folder.c_str(), F_OK) == 0) return {};
+  std::string parent = std::filesystem::path(folder).parent_path();
+  if (!parent.empty() && ::access(parent.c_str(), F_OK) != 0) {
+    // Of those above, how they are made is none of our business; that they are there is.
+    CASTORE_TRY(make_folders(parent, 0755));
+    for (std::filesystem::path above = parent; above.has_relative_path();) {
+      above = above.parent_path();
+      CASTORE_TRY(sync_folder(above.empty() ? "." : above.string()));
+    }
+  }
+  CASTORE_TRY(make_folders(folder, kStoreFolderMode));
+  return sync_folder(parent.empty() ? "." : parent);
+}
 
-Result<void> prepare_folder(const std::string& folder, OpenMode mode) {
-  std::string path = folder + "/format";
-  auto content = read_whole_file(path, kFormatFileBytesMax);
-  if (content) return check_version(folder, *content);
-  if (content.error().kind() != ErrorKind::kNotFound) return std::unexpected(content.error());
+// Nothing: there is none.
+Result<std::optional<std::string>> read_format(const std::string& folder) {
+  auto content = read_whole_file(folder + "/format", kFormatFileBytesMax);
+  if (content) return std::move(*content);
+  if (content.error().kind() == ErrorKind::kNotFound) return std::nullopt;
+  return std::unexpected(std::move(content).error());
+}
+
+// The content of STORE/format, made where it was missing.
+Result<std::string> find_or_make(const std::string& folder, OpenMode mode) {
+  if (auto content = CASTORE_TRY(read_format(folder))) return *std::move(content);
   if (mode == OpenMode::kExisting)
     return fail(ErrorKind::kNotFound, "there is no castore store in {}; `castore import` makes one",
                 folder);
+  CASTORE_TRY(make_store_folder(folder));
+  // Two processes that make one store at once: the second finds it made.
+  UniqueFd lock = CASTORE_TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+  while (::flock(lock.get(), LOCK_EX) != 0)
+    if (errno != EINTR) return fail_errno(errno, "locking {}", folder);
+  if (auto content = CASTORE_TRY(read_format(folder))) return *std::move(content);
   if (!CASTORE_TRY(is_unused(folder)))
     return fail(ErrorKind::kUnsupported,
                 "{} is not a castore store and not empty; choose another folder", folder);
-  CASTORE_TRY(make_folders(folder, 0755));
   std::string text = fmt::format("{}{}\n", kFormatPrefix, kLocalFormatVersion);
-  return write_file_atomically(path, bytes_of(text), 0644);
+  CASTORE_TRY(write_file_atomically(folder + "/format", bytes_of(text), 0644));
+  return text;
+}
+
+Result<bool> has_content(const std::string& folder) {
+  std::error_code error;
+  bool is_empty = std::filesystem::is_empty(folder, error);
+  if (!error) return !is_empty;
+  if (error == std::errc::no_such_file_or_directory) return false;
+  return fail_errno(error.value(), "listing {}", folder);
+}
+
+// A database is made with the store, before anything is stored. One that is not there, or empty,
+// where objects are was lost; a new one would know none of them.
+Result<void> check_database_is_there(const std::string& folder) {
+  struct stat status;
+  std::string path = database_path(folder);
+  if (::stat(path.c_str(), &status) == 0 && status.st_size > 0) return {};
+  for (const char* objects : {"/packs", "/blobs"})
+    if (CASTORE_TRY(has_content(folder + objects)))
+      return fail(ErrorKind::kCorrupt,
+                  "{} is gone, and {} holds what it knew about; put the database back, or move the "
+                  "whole store away and import again",
+                  path, folder + objects);
+  return {};
+}
+
+}  // namespace
+
+std::string database_path(const std::string& store_folder) {
+  return store_folder + "/database";
+}
+
+Result<void> prepare_folder(const std::string& folder, OpenMode mode) {
+  CASTORE_TRY(check_version(folder, CASTORE_TRY(find_or_make(folder, mode))));
+  return check_database_is_there(folder);
 }
 
 }  // namespace castore::backends::local

@@ -17,13 +17,13 @@
 namespace castore::backends::local {
 
 struct LocalState {
-  LocalState(std::string folder_, std::unique_ptr<Database> database_, BlobFiles files_)
+  LocalState(std::string folder_, std::unique_ptr<Database> database_, const Tuning& tuning)
       : folder(std::move(folder_)),
         database(std::move(database_)),
-        files(std::move(files_)),
+        files(folder, tuning),
         packs(folder),
         hashing("store-hash", cpu_count(), 1024),
-        queue(*database, files, PackWriter(folder, *database)) {}
+        queue(*database, files, PackWriter(folder, *database, tuning), tuning) {}
 
   std::string folder;
   std::unique_ptr<Database> database;
@@ -38,6 +38,7 @@ std::shared_ptr<store::BlobService> make_blob_service(std::shared_ptr<LocalState
 std::shared_ptr<store::DirectoryService> make_directory_service(std::shared_ptr<LocalState> state);
 std::shared_ptr<store::PathInfoService> make_path_info_service(std::shared_ptr<LocalState> state);
 std::shared_ptr<store::ImportCache> make_import_cache(std::shared_ptr<LocalState> state);
+std::shared_ptr<store::Upkeep> make_upkeep(std::shared_ptr<LocalState> state);
 
 // How many keys a listing takes out of the database at a time: a snapshot must not live as long as
 // the visitor takes.

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <condition_variable>
@@ -12,7 +13,7 @@
 #include "backends/local/format.h"
 #include "backends/local/local_state.h"
 #include "backends/local/records.h"
-#include "base/file.h"
+#include "backends/local/tuning.h"
 
 namespace castore::backends {
 namespace {
@@ -30,11 +31,35 @@ OpenStores& open_stores() {
   return open;
 }
 
+// Whether `folder` may be written to; kDenied and a read-only medium are answers.
+bool is_writable(const std::string& folder) {
+  return ::access(folder.c_str(), W_OK) == 0 &&
+         ::access(local::database_path(folder).c_str(), W_OK) == 0;
+}
+
+Result<std::unique_ptr<local::LocalState>> open_state(const std::string& folder, OpenMode mode,
+                                                      const local::Tuning& tuning) {
+  bool for_reading = mode == OpenMode::kExisting && !is_writable(folder);
+  auto database = CASTORE_TRY(local::Database::open(
+      local::database_path(folder),
+      for_reading ? local::Database::Access::kRead : local::Database::Access::kWrite));
+  // The name of a new database.
+  if (mode == OpenMode::kCreate) CASTORE_TRY(tuning.disk->flush_folder(folder));
+  auto state = std::make_unique<local::LocalState>(folder, std::move(database), tuning);
+  if (!for_reading) CASTORE_TRY(state->files.prepare());
+  return state;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode) {
+  return open(folder, mode, local::Tuning());
+}
+
+Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode,
+                                                     const local::Tuning& tuning) {
   std::string doing = fmt::format("opening the store {}", folder);
-  CASTORE_TRY(local::prepare_folder(folder, mode));
+  CASTORE_TRY_WHILE(local::prepare_folder(folder, mode), "{}", doing);
   struct stat status;
   if (::stat(folder.c_str(), &status) != 0) return fail_errno(errno, "{}", doing);
   const FolderId id(status.st_dev, status.st_ino);
@@ -47,15 +72,13 @@ Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, 
     return found == stores->end() || state;
   });
   if (!state) {
-    auto database = CASTORE_TRY_WHILE(local::Database::open(folder + "/database"), "{}", doing);
-    auto files = CASTORE_TRY_WHILE(local::BlobFiles::open(folder), "{}", doing);
+    auto opened = CASTORE_TRY_WHILE(open_state(folder, mode, tuning), "{}", doing);
     auto close = [id](local::LocalState* closing) {
       delete closing;
       open_stores().stores.lock()->erase(id);
       open_stores().closed.notify_all();
     };
-    state = std::shared_ptr<local::LocalState>(
-        new local::LocalState(folder, std::move(database), std::move(files)), close);
+    state = std::shared_ptr<local::LocalState>(opened.release(), close);
     (*stores)[id] = state;
   }
   return std::shared_ptr<LocalStore>(new LocalStore(std::move(state)));
@@ -75,7 +98,7 @@ std::shared_ptr<store::ImportCache> LocalStore::import_cache() {
 }
 
 store::Services LocalStore::services() {
-  return {blobs(), directories(), path_infos(), import_cache()};
+  return {blobs(), directories(), path_infos(), import_cache(), local::make_upkeep(state_)};
 }
 
 Result<LocalStoreFacts> LocalStore::facts() {
@@ -90,7 +113,7 @@ Result<LocalStoreFacts> LocalStore::facts() {
   auto packs = CASTORE_TRY(reader.scan(local::Table::kPacks, std::nullopt, SIZE_MAX));
   facts.packs = packs.size();
   for (const auto& [key, value] : packs)
-    facts.pack_bytes += local::decode_pack_end(value).value_or(0);
+    facts.pack_bytes += local::decode_pack_end(key, value).value_or(0);
   facts.directories = CASTORE_TRY(reader.count(local::Table::kDirectories));
   facts.path_infos = CASTORE_TRY(reader.count(local::Table::kPathInfos));
   struct statvfs disk;

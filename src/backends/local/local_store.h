@@ -13,7 +13,8 @@ namespace castore::backends {
 
 namespace local {
 struct LocalState;
-}
+struct Tuning;
+}  // namespace local
 
 inline constexpr uint32_t kLocalFormatVersion = 1;
 
@@ -27,7 +28,7 @@ struct LocalStoreFacts {
   uint64_t database_bytes_max = 0;  // the size of the mapping
   uint64_t blobs = 0;
   uint64_t packs = 0;       // files that small blobs share
-  uint64_t pack_bytes = 0;  // of content in them
+  uint64_t pack_bytes = 0;  // in use in them
   uint64_t directories = 0;
   uint64_t path_infos = 0;
   uint64_t disk_bytes_free = 0;
@@ -35,7 +36,7 @@ struct LocalStoreFacts {
 
 enum class OpenMode {
   kCreate,    // make the store when the folder is missing or empty
-  kExisting,  // kNotFound when there is none
+  kExisting,  // kNotFound when there is none. One that may not be written to is opened for reading
 };
 
 // A store in a folder on a local disk: one LMDB database for directories, path infos and the index
@@ -54,6 +55,9 @@ enum class OpenMode {
 class LocalStore {
  public:
   static Result<std::shared_ptr<LocalStore>> open(const std::string& folder, OpenMode mode);
+  // With other sizes and another disk, for tests.
+  static Result<std::shared_ptr<LocalStore>> open(const std::string& folder, OpenMode mode,
+                                                  const local::Tuning& tuning);
 
   std::shared_ptr<store::BlobService> blobs();
   std::shared_ptr<store::DirectoryService> directories();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -77,101 +78,127 @@ Result<Bytes> PackReader::read(const ObjectRecord& place) {
   return Bytes::take(std::move(bytes));
 }
 
+PackWriter::~PackWriter() {
+  for (const auto& [number, pack] : taken_) {
+    if (pack.is_new)
+      ::unlink(pack_path(folder_, number).c_str());
+    else if (pack.end > pack.begin)
+      (void)::ftruncate(pack.fd.get(), static_cast<off_t>(pack.begin));
+  }
+}
+
 Result<void> PackWriter::append(std::span<const Bytes> objects, std::span<ObjectRecord> places) {
-  if (pack_ == 0 || end_ >= kPackBytesMax) CASTORE_TRY(take_pack());
-  uint64_t end = end_;
+  if (current_ == 0 || taken_.at(current_).end >= tuning_.pack_bytes_max) CASTORE_TRY(take_pack());
+  Taken& pack = taken_.at(current_);
+  uint64_t end = pack.end;
   std::vector<iovec> parts;
   parts.reserve(objects.size());
   for (size_t i = 0; i < objects.size(); ++i) {
-    places[i] = {objects[i].size(), pack_, end};
+    places[i] = {objects[i].size(), current_, end};
     parts.push_back({const_cast<std::byte*>(objects[i].data()), objects[i].size()});
     end += objects[i].size();
   }
-  CASTORE_TRY(write_vector(fd_.get(), end_, std::move(parts), pack_path(folder_, pack_)));
-  end_ = end;
-  unrecorded_ends_[pack_] = end_;
-  if (end_ - writeback_begun_ >= kWritebackBytes) {
+  auto written =
+      write_vector(pack.fd.get(), pack.end, std::move(parts), pack_path(folder_, current_));
+  if (!written) {
+    // On a full disk, the part that fitted is room.
+    (void)::ftruncate(pack.fd.get(), static_cast<off_t>(pack.end));
+    return written;
+  }
+  pack.end = end;
+  if (pack.end - pack.writeback_begun >= kWritebackBytes) {
     // A hint; whatever it answers, the flush at the end decides.
-    ::sync_file_range(fd_.get(), static_cast<off_t>(writeback_begun_),
-                      static_cast<off_t>(end_ - writeback_begun_), SYNC_FILE_RANGE_WRITE);
-    writeback_begun_ = end_;
+    ::sync_file_range(pack.fd.get(), static_cast<off_t>(pack.writeback_begun),
+                      static_cast<off_t>(pack.end - pack.writeback_begun), SYNC_FILE_RANGE_WRITE);
+    pack.writeback_begun = pack.end;
   }
   return {};
 }
 
-Result<void> PackWriter::sync() {
-  if (pack_ == 0 || !unrecorded_ends_.contains(pack_)) return {};
-  return sync_file(fd_.get(), pack_path(folder_, pack_));
+Result<void> PackWriter::flush() {
+  for (const auto& [number, pack] : taken_)
+    if (pack.end > pack.begin)
+      CASTORE_TRY(tuning_.disk->flush_file(pack.fd.get(), pack_path(folder_, number)));
+  if (folder_changed_) {
+    CASTORE_TRY(tuning_.disk->flush_folder(folder_ + "/packs"));
+    CASTORE_TRY(tuning_.disk->flush_folder(folder_));
+    folder_changed_ = false;
+  }
+  return {};
 }
 
 Result<void> PackWriter::record_ends(Database::Writer& writer) const {
-  for (auto [pack, end] : unrecorded_ends_)
-    CASTORE_TRY(
-        writer.upsert(Table::kPacks, bytes_of(pack_key(pack)), bytes_of(encode_pack_end(end))));
+  for (const auto& [number, pack] : taken_) {
+    if (pack.end == pack.begin) continue;
+    std::string key = pack_key(number);
+    CASTORE_TRY(writer.upsert(Table::kPacks, bytes_of(key),
+                              bytes_of(encode_pack_end(bytes_of(key), pack.end))));
+  }
   return {};
 }
 
 void PackWriter::ends_recorded() {
-  unrecorded_ends_.clear();
+  for (auto& [number, pack] : taken_) {
+    pack.is_new = pack.is_new && pack.end == 0;
+    pack.begin = pack.end;
+  }
+  std::erase_if(taken_, [&](const auto& entry) { return entry.first != current_; });
 }
 
 // Goes on with a pack that has room and no writer, or begins a new one.
 Result<void> PackWriter::take_pack() {
-  CASTORE_TRY(sync());
-  fd_.reset();
-  pack_ = 0;
-  CASTORE_TRY(make_folders(folder_ + "/packs", 0755));
   std::vector<std::pair<uint64_t, uint64_t>> known;  // number, end
   {
     Database::Reader reader = CASTORE_TRY(database_.read());
     auto pairs = CASTORE_TRY(reader.scan(Table::kPacks, std::nullopt, SIZE_MAX));
     for (const auto& [key, value] : pairs) {
       auto pack = decode_pack_key(key);
-      auto end = decode_pack_end(value);
-      if (!pack || !end)
-        return fail(ErrorKind::kCorrupt, "the database's table of packs is damaged in {}", folder_);
-      known.emplace_back(*pack, *end);
+      auto end = decode_pack_end(key, value);
+      // `verify` reports a damaged record. Its pack is not written to.
+      if (pack && end) known.emplace_back(*pack, *end);
     }
   }
   for (auto [pack, end] : known)
-    if (end < kPackBytesMax && !unrecorded_ends_.contains(pack) &&
-        CASTORE_TRY(try_pack(pack, end, false)))
+    if (end < tuning_.pack_bytes_max && !taken_.contains(pack) &&
+        CASTORE_TRY(take_known(pack, end)))
       return {};
-  // Packs that a writer began and did not record yet are there as files.
+  CASTORE_TRY(make_folders(folder_ + "/packs", 0755));
   for (uint64_t pack = known.empty() ? 1 : known.back().first + 1;; ++pack)
-    if (CASTORE_TRY(try_pack(pack, 0, true))) return {};
+    if (CASTORE_TRY(make_new(pack))) return {};
 }
 
-// False when somebody else writes to it.
-Result<bool> PackWriter::try_pack(uint64_t pack, uint64_t end, bool create) {
+// False when somebody else writes to it, or nobody should.
+Result<bool> PackWriter::take_known(uint64_t pack, uint64_t recorded_end) {
   std::string path = pack_path(folder_, pack);
-  auto fd = open_file(path, O_RDWR | (create ? O_CREAT : 0), 0644);
-  if (!fd) {
-    // A known pack that cannot be written to is left alone.
-    if (!create) return false;
-    return std::unexpected(std::move(fd).error());
-  }
+  auto fd = open_file(path, O_RDWR);
+  if (!fd) return false;
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return false;
     return fail_errno(errno, "locking {}", path);
   }
-  // Its last writer may have recorded more since the database was asked.
-  {
-    Database::Reader reader = CASTORE_TRY(database_.read());
-    std::string key = pack_key(pack);
-    if (auto value = CASTORE_TRY(reader.get(Table::kPacks, bytes_of(key))))
-      end = decode_pack_end(*value).value_or(UINT64_MAX);
-  }
-  if (end >= kPackBytesMax) return false;
   auto status = CASTORE_TRY(stat_fd(fd->get(), path));
   auto size = static_cast<uint64_t>(status.st_size);
-  if (size < end) return false;  // cut short by somebody: nothing to build on
-  if (size > end && ::ftruncate(fd->get(), static_cast<off_t>(end)) != 0)
-    return fail_errno(errno, "shortening {}", path);
-  if (create) CASTORE_TRY(sync_folder(folder_ + "/packs"));
-  fd_ = std::move(*fd);
-  pack_ = pack;
-  end_ = writeback_begun_ = end;
+  // Shorter: cut by somebody, nothing to build on.
+  if (size < recorded_end || size >= tuning_.pack_bytes_max) return false;
+  taken_[pack] = {std::move(*fd), size, size, size, false};
+  current_ = pack;
+  return true;
+}
+
+// False when there is a file of that number: another writer's that the database does not know yet,
+// or one it has forgotten.
+Result<bool> PackWriter::make_new(uint64_t pack) {
+  std::string path = pack_path(folder_, pack);
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!fd) {
+    if (errno == EEXIST) return false;
+    return fail_errno(errno, "creating {}", path);
+  }
+  // Nobody else takes a pack that the database does not know.
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno(errno, "locking {}", path);
+  folder_changed_ = true;
+  taken_[pack] = {std::move(fd), 0, 0, 0, true};
+  current_ = pack;
   return true;
 }
 

@@ -4,21 +4,18 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 
 #include "backends/local/database.h"
 #include "backends/local/records.h"
+#include "backends/local/tuning.h"
 #include "base/bytes.h"
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace castore::backends::local {
-
-// A pack is left for the next one when it has grown to this.
-inline constexpr uint64_t kPackBytesMax = uint64_t{1} << 30;
 
 // The files small blobs and directories are written to, one after the other:
 // packs/<number, 8 digits>.pack. What a pack holds is known to the database alone; a pack is
@@ -40,38 +37,58 @@ class PackReader {
   Guarded<std::map<uint64_t, std::shared_ptr<const UniqueFd>>> open_;
 };
 
-// Appends to one pack at a time, which it holds locked against other processes. One thread.
+// Appends to packs. One thread.
 //
-// A pack's end is what the database says; bytes behind it are what a writer left that died before
-// its transaction, and are cut off when the pack is next written to.
+// Invariants, whatever the database says and whoever died when:
+//   1. Bytes that were in a pack when it was taken are never written over nor cut off. A pack is
+//      gone on with behind its last byte; one the database does not know is not taken at all.
+//   2. A pack is locked (flock) from before its first write until the database knows how far it is
+//      in use. Nobody else takes it before.
+// The bytes of a writer that was killed stay in the pack, unused. One that ends in good order cuts
+// off what it wrote and did not get recorded.
 class PackWriter {
  public:
-  PackWriter(std::string store_folder, Database& database)
-      : folder_(std::move(store_folder)), database_(database) {}
+  PackWriter(std::string store_folder, Database& database, const Tuning& tuning)
+      : folder_(std::move(store_folder)), database_(database), tuning_(tuning) {}
+  PackWriter(PackWriter&&) = default;
+  PackWriter& operator=(PackWriter&&) = delete;
+  ~PackWriter();
 
   // Writes the objects one after the other into one pack and sets their places. Nothing counts as
-  // written when it fails. Not on disk before `sync`.
+  // written when it fails. Not on disk before `flush`.
   Result<void> append(std::span<const Bytes> objects, std::span<ObjectRecord> places);
 
   // Makes appended bytes durable.
-  Result<void> sync();
+  Result<void> flush();
 
-  // Records, in a transaction, how far the packs written to are in use. After `sync`.
+  // Records, in a transaction, how far the packs written to are in use. After `flush`.
   Result<void> record_ends(Database::Writer& writer) const;
   // After that transaction is committed.
   void ends_recorded();
 
+  // Lets go of all packs as they are, where nobody knows what of them the database has recorded.
+  void abandon() { taken_.clear(), current_ = 0; }
+
  private:
+  // A pack this writer holds locked.
+  struct Taken {
+    UniqueFd fd;
+    uint64_t begin = 0;  // of what was written and is not recorded
+    uint64_t end = 0;
+    uint64_t writeback_begun = 0;
+    bool is_new = false;  // the database does not know it yet
+  };
+
   Result<void> take_pack();
-  Result<bool> try_pack(uint64_t pack, uint64_t end, bool create);
+  Result<bool> take_known(uint64_t pack, uint64_t recorded_end);
+  Result<bool> make_new(uint64_t pack);
 
   std::string folder_;
   Database& database_;
-  UniqueFd fd_;
-  uint64_t pack_ = 0;  // 0: none taken
-  uint64_t end_ = 0;
-  uint64_t writeback_begun_ = 0;
-  std::map<uint64_t, uint64_t> unrecorded_ends_;
+  Tuning tuning_;
+  std::map<uint64_t, Taken> taken_;
+  uint64_t current_ = 0;         // of them; 0: none
+  bool folder_changed_ = false;  // packs/ has a new name in it
 };
 
 }  // namespace castore::backends::local

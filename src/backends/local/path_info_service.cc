@@ -30,12 +30,13 @@ class LocalPathInfoService final : public store::PathInfoService {
   Result<void> list(const Context& ctx, const Visitor& visit) override {
     // The database orders keys from the first byte, store paths are ordered from the last.
     std::vector<nix::StorePathDigest> digests;
-    CASTORE_TRY(scan_all(
-        ctx, *state_->database, Table::kPathInfos, [&](ByteView key, ByteView) -> Result<void> {
-          digests.push_back(CASTORE_TRY_WHILE(nix::StorePathDigest::from_bytes(key),
-                                              "reading the table of store paths"));
-          return {};
-        }));
+    CASTORE_TRY(scan_all(ctx, *state_->database, Table::kPathInfos,
+                         [&](ByteView key, ByteView) -> Result<void> {
+                           auto digest = nix::StorePathDigest::from_bytes(key);
+                           if (digest)
+                             digests.push_back(*digest);  // else for `inspect_database` to name
+                           return {};
+                         }));
     std::ranges::sort(digests);
     for (const nix::StorePathDigest& digest : digests) {
       CASTORE_TRY(ctx.check());

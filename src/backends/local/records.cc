@@ -13,7 +13,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "records are little-endian");
 
-constexpr size_t kCacheChecksumBytes = 8;
+constexpr size_t kShortChecksumBytes = 8;
 constexpr size_t kSourceTagBytes = 16;
 
 void append_number(std::string& out, uint64_t value) {
@@ -48,17 +48,17 @@ std::string source_tag(const store::SourceStamp& stamp, const Digest& digest) {
   return std::string(checksum(bytes_of(facts), digest.bytes()).raw().substr(0, kSourceTagBytes));
 }
 
-std::string with_cache_checksum(ByteView key, std::string value) {
+std::string with_checksum(ByteView key, std::string value) {
   Digest sum = checksum(key, bytes_of(value));
-  value.append(sum.raw().substr(0, kCacheChecksumBytes));
+  value.append(sum.raw().substr(0, kShortChecksumBytes));
   return value;
 }
 
 // The value without its checksum, when it has `length` bytes and the checksum is right.
-std::optional<ByteView> checked_cache_value(ByteView key, ByteView record, size_t length) {
-  if (record.size() != length + kCacheChecksumBytes) return std::nullopt;
+std::optional<ByteView> checked_value(ByteView key, ByteView record, size_t length) {
+  if (record.size() != length + kShortChecksumBytes) return std::nullopt;
   ByteView value = record.first(length);
-  if (checksum(key, value).raw().substr(0, kCacheChecksumBytes) != text_of(record.subspan(length)))
+  if (checksum(key, value).raw().substr(0, kShortChecksumBytes) != text_of(record.subspan(length)))
     return std::nullopt;
   return value;
 }
@@ -94,15 +94,16 @@ std::optional<uint64_t> decode_pack_key(ByteView key) {
   return std::byteswap(number_at(key, 0));
 }
 
-std::string encode_pack_end(uint64_t bytes) {
+std::string encode_pack_end(ByteView key, uint64_t bytes) {
   std::string value;
   append_number(value, bytes);
-  return value;
+  return with_checksum(key, std::move(value));
 }
 
-std::optional<uint64_t> decode_pack_end(ByteView value) {
-  if (value.size() != 8) return std::nullopt;
-  return number_at(value, 0);
+std::optional<uint64_t> decode_pack_end(ByteView key, ByteView record) {
+  auto value = checked_value(key, record, 8);
+  if (!value) return std::nullopt;
+  return number_at(*value, 0);
 }
 
 std::string encode_path_info_record(const nix::PathInfo& info) {
@@ -150,11 +151,11 @@ std::string encode_nar(ByteView key, const store::NarSummary& summary) {
   std::string value;
   append_number(value, summary.size);
   value.append(text_of(summary.sha256));
-  return with_cache_checksum(key, std::move(value));
+  return with_checksum(key, std::move(value));
 }
 
 std::optional<store::NarSummary> decode_nar(ByteView key, ByteView record) {
-  auto value = checked_cache_value(key, record, 8 + sizeof(Sha256));
+  auto value = checked_value(key, record, 8 + sizeof(Sha256));
   if (!value) return std::nullopt;
   store::NarSummary summary{number_at(*value, 0), {}};
   std::ranges::copy(value->subspan(8), summary.sha256.begin());

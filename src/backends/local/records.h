@@ -25,11 +25,11 @@ struct ObjectRecord {
 std::string encode(const ObjectRecord& record);
 std::optional<ObjectRecord> decode_object_record(ByteView value);
 
-// How much of a pack is in use. Table::kPacks: pack number, big-endian -> bytes.
+// How much of a pack is in use. Table::kPacks: pack number, big-endian -> bytes, with a checksum.
 std::string pack_key(uint64_t pack);
 std::optional<uint64_t> decode_pack_key(ByteView key);
-std::string encode_pack_end(uint64_t bytes);
-std::optional<uint64_t> decode_pack_end(ByteView value);
+std::string encode_pack_end(ByteView key, uint64_t bytes);
+std::optional<uint64_t> decode_pack_end(ByteView key, ByteView record);
 
 // Table::kPathInfos: store path digest -> checksum over key and message, then the message.
 std::string encode_path_info_record(const nix::PathInfo& info);

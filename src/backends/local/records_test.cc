@@ -21,7 +21,9 @@ TEST(LocalRecords, HaveTheBytesOfFormat1) {
             "80801009"
             "8080808004");
   EXPECT_EQ(hex(pack_key(1)), "0000000000000001");
-  EXPECT_EQ(hex(encode_pack_end(12)), "0c00000000000000");
+  EXPECT_EQ(hex(encode_pack_end(bytes_of(pack_key(1)), 12)),
+            "0c00000000000000"
+            "baf79f0624c73c11");
   store::SourceStamp stamp{0x801, 42, 12, 1'000'000'007, 1'000'000'009};
   EXPECT_EQ(hex(source_key(stamp)), "0000000000000801000000000000002a");
   std::string source = encode_source(stamp, blake3("Hello World!"));
@@ -57,6 +59,18 @@ TEST(LocalRecords, AnyFlippedBitOfASourceRecordIsNoticed) {
     std::string damaged = whole;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
     EXPECT_FALSE(decode_source(stamp, bytes_of(damaged))) << bit;
+  }
+}
+
+TEST(LocalRecords, AnyFlippedBitOfAPackRecordIsNoticed) {
+  const std::string key = pack_key(3);
+  const std::string whole = encode_pack_end(bytes_of(key), 70000);
+  ASSERT_EQ(decode_pack_end(bytes_of(key), bytes_of(whole)), 70000u);
+  for (size_t bit = 0; bit < (key.size() + whole.size()) * 8; ++bit) {
+    std::string damaged = key + whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    ByteView view = bytes_of(damaged);
+    EXPECT_FALSE(decode_pack_end(view.first(key.size()), view.subspan(key.size()))) << bit;
   }
 }
 

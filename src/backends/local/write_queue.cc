@@ -11,20 +11,6 @@
 namespace castore::backends::local {
 namespace {
 
-// Objects go to their pack when this much has come; twice that is the most that waits.
-constexpr uint64_t kPackStepBytes = 4 << 20;
-constexpr uint64_t kUnpackedBytesMax = 2 * kPackStepBytes;
-
-// A batch is written when it holds this much memory besides unpacked objects, or so many open
-// files. Larger batches flush the disk less often and touch each page of the index less often.
-constexpr uint64_t kBatchBytes = 24 << 20;
-constexpr size_t kBatchFiles = 64;
-
-// A transaction keeps the pages it changes in memory, and the pages it replaces are free only after
-// it; digests being random, each insertion changes another page of a large index. So a batch goes
-// to the database in transactions of this many insertions.
-constexpr size_t kTransactionInserts = 16 * 1024;
-
 // What an object costs in memory besides its bytes, roughly.
 constexpr uint64_t kObjectOverheadBytes = 192;
 
@@ -34,33 +20,42 @@ size_t WriteQueue::Batch::object_count() const {
   return blobs.items().size() + files.items().size() + directories.items().size() + records.size();
 }
 
-bool WriteQueue::Batch::full() const {
-  return other_bytes >= kBatchBytes || files.items().size() >= kBatchFiles;
-}
-
 void WriteQueue::Batch::append(const Batch& later) {
   for (const auto& [digest, blob] : later.blobs.items()) blobs.add(digest, blob);
   for (const auto& [digest, file] : later.files.items()) files.add(digest, file);
   for (const auto& [digest, encoded] : later.directories.items()) directories.add(digest, encoded);
   records.insert(records.end(), later.records.begin(), later.records.end());
   unpacked_bytes += later.unpacked_bytes;
+  packed_bytes += later.packed_bytes;
   other_bytes += later.other_bytes;
 }
 
-WriteQueue::WriteQueue(Database& database, const BlobFiles& files, PackWriter packs)
-    : database_(database), files_(files), packs_(std::move(packs)), thread_([this] { run(); }) {}
+WriteQueue::WriteQueue(Database& database, const BlobFiles& files, PackWriter packs,
+                       const Tuning& tuning)
+    : database_(database),
+      files_(files),
+      packs_(std::move(packs)),
+      tuning_(tuning),
+      thread_([this] { run(); }) {}
 
 WriteQueue::~WriteQueue() {
   state_.lock()->closed = true;
   work_.notify_all();
   thread_.join();
   auto state = state_.lock();
-  if (state->failure && state->gathering->object_count() > 0)
+  if (state->failure && (state->broken || state->gathering->object_count() > 0))
     spdlog::error("what was stored last is lost: {}", state->failure->message());
 }
 
+bool WriteQueue::is_full(const Batch& batch) const {
+  return batch.other_bytes >= tuning_.batch_memory_bytes ||
+         batch.packed_bytes >= tuning_.batch_packed_bytes ||
+         batch.files.items().size() >= tuning_.batch_files;
+}
+
 bool WriteQueue::has_room(const State& state) const {
-  return !state.gathering->full() && state.gathering->unpacked_bytes < kUnpackedBytesMax;
+  return !state.broken && !is_full(*state.gathering) &&
+         state.gathering->unpacked_bytes < 2 * tuning_.pack_step_bytes;
 }
 
 Result<void> WriteQueue::wait_for_room(Handle& state) {
@@ -72,7 +67,7 @@ Result<void> WriteQueue::wait_for_room(Handle& state) {
 void WriteQueue::count(Batch& batch, uint64_t unpacked_bytes, uint64_t other_bytes) {
   batch.unpacked_bytes += unpacked_bytes;
   batch.other_bytes += other_bytes + kObjectOverheadBytes;
-  if (batch.full() || batch.unpacked_bytes >= kPackStepBytes) work_.notify_one();
+  if (is_full(batch) || batch.unpacked_bytes >= tuning_.pack_step_bytes) work_.notify_one();
 }
 
 template <typename Object>
@@ -153,7 +148,7 @@ Result<void> WriteQueue::sync() {
 bool WriteQueue::has_work(const State& state) const {
   if (state.closed || state.sync_wanted) return true;
   return !state.failure &&
-         (state.gathering->full() || state.gathering->unpacked_bytes >= kPackStepBytes);
+         (is_full(*state.gathering) || state.gathering->unpacked_bytes >= tuning_.pack_step_bytes);
 }
 
 void WriteQueue::run() {
@@ -162,7 +157,7 @@ void WriteQueue::run() {
   for (bool last = false; !last;) {
     state.wait(work_, [&] { return has_work(*state); });
     last = state->closed;
-    if (!last && !state->sync_wanted && !state->gathering->full()) {
+    if (!last && !state->sync_wanted && !is_full(*state->gathering)) {
       Batch& batch = *state->gathering;
       state.unlock();
       auto packed = pack(batch);
@@ -180,12 +175,19 @@ void WriteQueue::run() {
     progress_.notify_all();
     Batch& batch = *state->writing;
     state.unlock();
-    auto written = write(batch);
+    bool is_unknown = false;
+    auto written = write(batch, is_unknown);
+    if (is_unknown) packs_.abandon();
     state.relock();
     if (!written) {
       state->failure = std::move(written).error();
-      batch.append(*state->gathering);
-      state->gathering = std::move(state->writing);
+      state->broken = is_unknown;
+      if (state->broken) {
+        state->gathering = std::make_unique<Batch>();
+      } else {
+        batch.append(*state->gathering);
+        state->gathering = std::move(state->writing);
+      }
     }
     state->writing.reset();
     state->batches_done++;
@@ -216,23 +218,41 @@ Result<void> WriteQueue::pack(Batch& batch, Objects<PendingObject>& objects) {
   for (const ObjectRecord& place : places) {
     PendingObject& object = objects.at(objects.packed_count++);
     batch.unpacked_bytes -= object.bytes.size();
+    batch.packed_bytes += object.bytes.size();
     object = {Bytes(), place};
   }
   return {};
 }
 
-Result<void> WriteQueue::write(Batch& batch) {
+// `is_unknown` tells of a failure whether it leaves open what is on disk.
+Result<void> WriteQueue::write(Batch& batch, bool& is_unknown) {
   CASTORE_TRY(pack(batch));
-  CASTORE_TRY(packs_.sync());
   std::vector<BlobFiles::Finished> finished;
   for (const auto& [digest, file] : batch.files.items()) finished.push_back({&file->file, digest});
-  CASTORE_TRY(files_.publish(finished));
-  return index(batch);
+  is_unknown = true;
+  CASTORE_TRY(packs_.flush());
+  CASTORE_TRY(files_.flush(finished));
+  is_unknown = false;
+  CASTORE_TRY(files_.name(finished));
+  is_unknown = true;
+  CASTORE_TRY(files_.flush_names(finished));
+  is_unknown = false;
+  return index(batch, is_unknown);
+}
+
+Result<void> WriteQueue::commit(Database::Writer& writer, bool& is_unknown) {
+  auto committed = tuning_.disk->commit(writer);
+  // Without room nothing was changed: the transaction's pages are written again the next time.
+  is_unknown = !committed && committed.error().kind() != ErrorKind::kExhausted;
+  return committed;
 }
 
 // Tells the database about a batch whose content is on disk. How far packs are in use comes first
 // and records last: whatever the database knows after a crash is there.
-Result<void> WriteQueue::index(Batch& batch) {
+//
+// What the database has of an object already is replaced: `has` did not accept it, or another
+// process stored the same meanwhile, and one is as good as the other.
+Result<void> WriteQueue::index(Batch& batch, bool& is_unknown) {
   using Insert = std::pair<Digest, ObjectRecord>;
   auto insert_all = [&](Table table, std::vector<Insert> inserts) -> Result<void> {
     // In the order of the keys each page is visited once.
@@ -240,10 +260,10 @@ Result<void> WriteQueue::index(Batch& batch) {
     for (size_t i = 0; i < inserts.size();) {
       Database::Writer writer = CASTORE_TRY(database_.write());
       CASTORE_TRY(packs_.record_ends(writer));
-      for (size_t end = std::min(inserts.size(), i + kTransactionInserts); i < end; ++i)
+      for (size_t end = std::min(inserts.size(), i + tuning_.transaction_inserts); i < end; ++i)
         CASTORE_TRY(
-            writer.insert(table, inserts[i].first.bytes(), bytes_of(encode(inserts[i].second))));
-      CASTORE_TRY(writer.commit());
+            writer.upsert(table, inserts[i].first.bytes(), bytes_of(encode(inserts[i].second))));
+      CASTORE_TRY(commit(writer, is_unknown));
       packs_.ends_recorded();
     }
     return {};
@@ -261,11 +281,12 @@ Result<void> WriteQueue::index(Batch& batch) {
   std::ranges::stable_sort(batch.records, {}, &Record::key);
   for (size_t i = 0; i < batch.records.size();) {
     Database::Writer writer = CASTORE_TRY(database_.write());
-    for (size_t end = std::min(batch.records.size(), i + kTransactionInserts); i < end; ++i) {
+    for (size_t end = std::min(batch.records.size(), i + tuning_.transaction_inserts); i < end;
+         ++i) {
       const Record& record = batch.records[i];
       CASTORE_TRY(writer.upsert(record.table, bytes_of(record.key), bytes_of(record.value)));
     }
-    CASTORE_TRY(writer.commit());
+    CASTORE_TRY(commit(writer, is_unknown));
   }
   return {};
 }

@@ -43,12 +43,14 @@ struct PendingObject {
 // here.
 //
 // A batch that cannot be written (disk full) stays here and is tried again by the next `sync`;
-// meanwhile `add` refuses more than one batch's worth.
+// meanwhile `add` refuses more than one batch's worth. But a failed flush is the end: what is on
+// disk is unknown then, and what comes later may refer to it. All that is pending is given up, and
+// every call from then on fails with the error.
 class WriteQueue {
  public:
   using File = std::shared_ptr<const FinishedFile>;
 
-  WriteQueue(Database& database, const BlobFiles& files, PackWriter packs);
+  WriteQueue(Database& database, const BlobFiles& files, PackWriter packs, const Tuning& tuning);
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
   // Writes what is pending; a failure is logged.
@@ -107,10 +109,10 @@ class WriteQueue {
     Objects<PendingObject> directories;  // children before their parents
     std::vector<Record> records;
     uint64_t unpacked_bytes = 0;  // of blobs and directories that are not in a pack yet
+    uint64_t packed_bytes = 0;    // of those that are
     uint64_t other_bytes = 0;     // memory of all the rest
 
     size_t object_count() const;
-    bool full() const;
     // Adds what came after this batch.
     void append(const Batch& later);
   };
@@ -123,9 +125,11 @@ class WriteQueue {
     bool sync_wanted = false;
     bool closed = false;
     std::optional<Error> failure;  // of the newest batch
+    bool broken = false;           // by a failed flush, for good
   };
   using Handle = Guarded<State>::Handle;
 
+  bool is_full(const Batch& batch) const;
   bool has_room(const State& state) const;
   Result<void> wait_for_room(Handle& state);
   template <typename Object>
@@ -138,12 +142,14 @@ class WriteQueue {
   void run();
   Result<void> pack(Batch& batch);
   Result<void> pack(Batch& batch, Objects<PendingObject>& objects);
-  Result<void> write(Batch& batch);
-  Result<void> index(Batch& batch);
+  Result<void> write(Batch& batch, bool& is_unknown);
+  Result<void> index(Batch& batch, bool& is_unknown);
+  Result<void> commit(Database::Writer& writer, bool& is_unknown);
 
   Database& database_;
   const BlobFiles& files_;
   PackWriter packs_;  // used by the thread only
+  const Tuning tuning_;
   Guarded<State> state_;
   std::condition_variable work_;
   std::condition_variable progress_;
