@@ -43,7 +43,8 @@ class Findings {
         return {};
       case ErrorKind::kUnavailable:
       case ErrorKind::kExhausted:
-      case ErrorKind::kCancelled:
+      case ErrorKind::kWouldWait:
+    case ErrorKind::kCancelled:
         break;
     }
     return std::unexpected(std::move(error).context("checking " + object));
