@@ -30,8 +30,7 @@ REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.)"};
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     bool sound = true;
     Result<void> printed;
     {
