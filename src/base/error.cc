@@ -46,6 +46,18 @@ ErrorKind kind_of_errno(int errno_value) {
   }
 }
 
+// What a person can do, where the system's words do not say it.
+std::string_view advice_of_errno(int errno_value) {
+  switch (errno_value) {
+    case EMFILE:
+      return " (this process may have no more: see `ulimit -n`, or LimitNOFILE of its service)";
+    case ENFILE:
+      return " (the whole system may have no more: see `sysctl fs.file-max`)";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 std::string_view to_string(ErrorKind kind) {
@@ -75,8 +87,8 @@ std::string_view to_string(ErrorKind kind) {
 }
 
 Error Error::from_errno(int errno_value, std::string_view doing) {
-  return Error(kind_of_errno(errno_value), std::generic_category().message(errno_value))
-      .context(doing);
+  std::string why = std::generic_category().message(errno_value);
+  return Error(kind_of_errno(errno_value), why.append(advice_of_errno(errno_value))).context(doing);
 }
 
 Error Error::context(std::string_view doing) && {

@@ -46,8 +46,8 @@ Result<void> write_file_atomically(const std::string& path, ByteView content, mo
 // mkdir -p; new folders get `mode`.
 Result<void> make_folders(const std::string& path, mode_t mode);
 
-// The calling process's soft descriptor limit, raised to its hard limit. Trees are walked with one
-// open descriptor a level.
+// The calling process's soft descriptor limit, raised to its hard limit: a mount holds a descriptor
+// for each large file that programs have open in it.
 void raise_descriptor_limit();
 
 }  // namespace castore

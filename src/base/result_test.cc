@@ -84,6 +84,7 @@ TEST(ErrorTest, AnErrnoBecomesWhatTheCallerCanDo) {
   EXPECT_EQ(kind(EEXIST), ErrorKind::kInvalidArgument);
   EXPECT_EQ(kind(EAGAIN), ErrorKind::kUnavailable);
   EXPECT_EQ(kind(EIO), ErrorKind::kInternal);
+  EXPECT_TRUE(Error::from_errno(EMFILE, "opening x").message().contains("ulimit -n"));
   EXPECT_EQ(Error::from_errno(ENOENT, "opening x").message(),
             "opening x: No such file or directory");
 }

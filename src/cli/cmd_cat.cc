@@ -22,8 +22,7 @@ The bytes are compared with their digest on the way; a mismatch is exit code 3.)
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     for (const std::string& reference : references_)
       CASTORE_TRY_WHILE(print(ctx, services, reference, session.output()), "reading {}", reference);
     return ExitCode::kOk;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <spdlog/spdlog.h>
+
 #include <optional>
 #include <string>
 
@@ -18,7 +20,8 @@ class Export final : public Command {
             .summary = "Write a stored tree back to disk",
             .more = R"(
 REF is a store path, its base name or a digest, and may go on: REF/SUB/PATH.
-DEST must not exist. Content is verified on the way.
+DEST must not exist; it gets its name when it is complete. Content is verified on
+the way.
 
 Example:
   castore export /nix/store/7md3dnsc538ipyd9gyk5v539yqrbs880-src ./src-again)"};
@@ -30,11 +33,13 @@ Example:
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     auto found =
         CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "exporting {}", reference_);
     std::optional<uint64_t> entries_in_all = CASTORE_TRY(count_entries(ctx, services, found.node));
+    for (const std::string& path : transfer::find_partial_exports(destination_))
+      spdlog::warn("{} is of another export, which was killed or still runs; if killed, remove it",
+                   path);
     transfer::Tally tally;
     Progress progress(session.progress(), "exporting", [&] {
       ProgressCounts counts;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -74,8 +75,9 @@ Examples:
 
 Result<ExitCode> Import::run(Session& session) {
   CASTORE_TRY(check_paths());
-  store::Services services = CASTORE_TRY(session.open(config::Access::kWrite));
-  Context ctx = CASTORE_TRY(session.stoppable_context());
+  auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kWrite));
+
+  ingest_options_.budgets = std::make_shared<transfer::IngestBudgets>();
 
   // The first failure stops the others, as a signal does.
   std::stop_source stop;

@@ -21,8 +21,7 @@ class List final : public Command {
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     ExitCode code = ExitCode::kOk;
     CASTORE_TRY(services.path_infos->list(
         ctx, [&](const nix::StorePathDigest& digest, Result<nix::PathInfo> info) -> Result<void> {

@@ -32,8 +32,7 @@ Examples:
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     auto found =
         CASTORE_TRY_WHILE(transfer::resolve(ctx, services, reference_), "listing {}", reference_);
     if (const auto* directory = std::get_if<DirectoryNode>(&found.node))

@@ -35,8 +35,7 @@ A folder's size is the number of entries below it, a file's its bytes.)"};
   }
 
   Result<ExitCode> run(Session& session) override {
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
-    Context ctx = CASTORE_TRY(session.stoppable_context());
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     bool first = true;
     for (const std::string& reference : references_) {
       auto found =

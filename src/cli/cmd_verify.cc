@@ -37,11 +37,11 @@ same sources again stores it anew.)"};
   Result<ExitCode> run(Session& session) override {
     if (repair_ && !references_.empty())
       return fail(ErrorKind::kInvalidArgument, "--repair is for a whole store, without REF");
+    // It forks, so before the store is opened.
     bool sound = CASTORE_TRY(inspect(session));
-    store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
+    const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     if (repair_ && !services.upkeep)
       return fail(ErrorKind::kInvalidArgument, "--repair is for a store folder (--store)");
-    Context ctx = CASTORE_TRY(session.stoppable_context());
     std::vector<store::ObjectName> damaged;
     Result<void> printed;
     {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "cli/display.h"
+
 namespace castore::cli {
 namespace {
 
@@ -82,6 +84,21 @@ void declare_common(CLI::App& app, CommonOptions& common, const char* heading) {
                   {"always", ProgressMode::kAlways},
                   {"never", ProgressMode::kNever}},
                  "When to draw progress on standard error; auto: on a terminal");
+}
+
+// What is wrong with the command line, in one line like all errors, and where to read more.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  std::string program = "castore";
+  std::string what = error.what();
+  const std::vector<CLI::App*> commands = app.get_subcommands();
+  if (!commands.empty()) {
+    program += " " + commands.front()->get_name();
+  } else if (const std::vector<std::string> rest = app.remaining(); !rest.empty()) {
+    auto word = std::ranges::find_if(rest, [](const auto& text) { return !text.starts_with('-'); });
+    if (word != rest.end()) what = fmt::format("there is no command '{}'", *word);
+  }
+  std::erase(what, kShield);
+  return fmt::format("{}: {} (see `{} --help`)\n", program, display_text(what), program);
 }
 
 }  // namespace
@@ -173,8 +190,12 @@ std::expected<CommandLine, ExitCode> parse_command_line(
     if (line.command == nullptr) throw CLI::RequiredError("A command");
   } catch (const CLI::ParseError& error) {
     // Help and version count as errors of this parser, with exit code 0.
-    int code = app.exit(error, std::cout, std::cerr);
-    return std::unexpected(code == 0 ? ExitCode::kOk : ExitCode::kUsage);
+    if (error.get_exit_code() == 0) {
+      app.exit(error, std::cout, std::cerr);
+      return std::unexpected(ExitCode::kOk);
+    }
+    std::cerr << usage_error(app, error);
+    return std::unexpected(ExitCode::kUsage);
   }
   return line;
 }

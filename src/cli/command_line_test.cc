@@ -131,6 +131,17 @@ TEST_F(CommandLineTest, LongOptionsSayWhetherTheyNeedAValue) {
   EXPECT_FALSE(needs_value.contains("PATH"));
 }
 
+TEST_F(CommandLineTest, AMistakeIsOneLineThatNamesTheCommandAndItsHelp) {
+  EXPECT_FALSE(parse({"prboe", "a"}));
+  EXPECT_EQ(err_, "castore: there is no command 'prboe' (see `castore --help`)\n");
+  EXPECT_FALSE(parse({"probe"}));
+  EXPECT_EQ(err_, "castore probe: PATH is required (see `castore probe --help`)\n");
+  EXPECT_FALSE(parse({"probe", "a", "--unknown"}));
+  EXPECT_TRUE(err_.starts_with("castore probe: ") && err_.contains("--unknown")) << err_;
+  EXPECT_FALSE(parse({"[x\x1b[31m"}));
+  EXPECT_EQ(err_, "castore: there is no command '[x\\x1b[31m' (see `castore --help`)\n");
+}
+
 TEST_F(CommandLineTest, HelpIsASuccessOnStandardOutput) {
   for (const auto& question :
        std::vector<std::vector<const char*>>{{"--help"}, {"probe", "--help"}, {"--version"}}) {

@@ -10,14 +10,13 @@
 #include "cli/display.h"
 #include "cli/doctor_checks.h"
 #include "config/store_facts.h"
-#include "model/limits.h"
 
 // What doctor looks at around the store: limits of the process, the folder, the addresses.
 namespace castore::cli {
 namespace {
 
-// Walking the deepest tree keeps a descriptor a level; the rest is for everything else.
-constexpr rlim_t kDescriptorsWanted = kTreeDepthMax + 512;
+// A mount holds one for each large file that is open in it; everything else needs few.
+constexpr rlim_t kDescriptorsWanted = 4096;
 constexpr uint64_t kDiskBytesFreeWanted = uint64_t{1} << 30;
 
 std::string limit_text(rlim_t limit) {
@@ -32,7 +31,9 @@ Check check_descriptors() {
   check.found = fmt::format("{} at most", limit_text(limit.rlim_cur));
   if (limit.rlim_cur < kDescriptorsWanted) {
     check.state = CheckState::kNote;
-    check.advice = fmt::format("for the deepest trees, allow {} (ulimit -Hn)", kDescriptorsWanted);
+    check.advice = fmt::format(
+        "a mount needs one for each large file that is open in it: allow {} (ulimit -Hn)",
+        kDescriptorsWanted);
   }
   return check;
 }

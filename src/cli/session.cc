@@ -42,15 +42,21 @@ Session::Session(CommonOptions options)
   addresses_ = addresses_of(std::move(options));
 }
 
-Result<store::Services> Session::open(config::Access access) const {
-  return config::open_services(addresses_, access);
+Result<Session::Opened> Session::start(config::Access access) {
+  Context ctx = CASTORE_TRY(stoppable_context());
+  return Opened{.ctx = std::move(ctx), .services = CASTORE_TRY(open(access))};
 }
 
 Result<Context> Session::stoppable_context(std::optional<std::chrono::seconds> grace) {
-  signals_ = CASTORE_TRY(StopOnSignal::watch(grace));
+  if (!signals_) signals_ = CASTORE_TRY(StopOnSignal::watch(grace));
   return Context{.deadline = std::chrono::steady_clock::time_point::max(),
                  .stop = signals_->token(),
                  .cause = Context::Cause::kCommand};
+}
+
+Result<store::Services> Session::open(config::Access access) {
+  CASTORE_TRY(stoppable_context());
+  return config::open_services(addresses_, access);
 }
 
 }  // namespace castore::cli

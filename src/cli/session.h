@@ -26,6 +26,9 @@ struct CommonOptions {
 };
 
 // What a command works with. Nothing is opened and no thread started before a command asks.
+//
+// Signals are watched from before the first service is opened: services start threads, and a thread
+// that began earlier would take a signal the default way and end the process in mid-work.
 class Session {
  public:
   explicit Session(CommonOptions options);
@@ -35,11 +38,18 @@ class Session {
   const std::string& log_level() const { return log_level_; }
   ProgressMode progress() const { return progress_; }
 
-  Result<store::Services> open(config::Access access) const;
+  // The services a command works with, and the context in which a signal is a stop request.
+  struct Opened {
+    Context ctx;
+    store::Services services;
+  };
+  Result<Opened> start(config::Access access);
 
-  // From here on signals become stop requests of the context. `grace` as in StopOnSignal.
-  Result<Context> stoppable_context(
-      std::optional<std::chrono::seconds> grace = std::chrono::seconds(10));
+  // The two by themselves. Whichever comes first begins to watch for signals, with its `grace` as
+  // in StopOnSignal.
+  static constexpr std::chrono::seconds kGrace{10};
+  Result<Context> stoppable_context(std::optional<std::chrono::seconds> grace = kGrace);
+  Result<store::Services> open(config::Access access);
 
   // The signal that stopped the command, or 0.
   int caught_signal() const { return signals_ ? signals_->caught() : 0; }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string_view>
 
 #include "cli/exit_code.h"
 
@@ -23,6 +24,12 @@ sigset_t signals_that_stop() {
       sigaddset(&set, signal_number);
   }
   return set;
+}
+
+// Without a chance to say so later, and from beside whatever the other threads do.
+[[noreturn]] void leave_at_once(int signal_number, std::string_view message) {
+  (void)!::write(STDERR_FILENO, message.data(), message.size());
+  ::_exit(kExitBySignal + signal_number);
 }
 
 int read_signal(int signal_fd) {
@@ -70,10 +77,11 @@ void StopOnSignal::run() {
     int ready = ::poll(polled, 2, timeout_ms);
     if (ready < 0) continue;  // EINTR
     if (polled[1].revents != 0) return;
-    if (ready == 0) ::_exit(kExitBySignal + caught_);
+    if (ready == 0)
+      leave_at_once(caught_, "castore: interrupted; what was going on did not end in time\n");
     int signal_number = read_signal(signals_.get());
     if (signal_number == 0) continue;
-    if (caught_ != 0) ::_exit(kExitBySignal + signal_number);
+    if (caught_ != 0) leave_at_once(signal_number, "castore: interrupted twice, ended at once\n");
     caught_ = signal_number;
     source_.request_stop();
   }

@@ -57,7 +57,7 @@ TEST(StopOnSignalDeathTest, TheSecondSignalEndsTheProcess) {
         ::kill(::getpid(), SIGINT);
         for (;;) ::pause();
       },
-      ::testing::ExitedWithCode(kExitBySignal + SIGINT), "");
+      ::testing::ExitedWithCode(kExitBySignal + SIGINT), "interrupted twice");
 }
 
 TEST(StopOnSignalDeathTest, WorkThatDoesNotNoticeIsEndedAfterTheGrace) {
@@ -68,7 +68,7 @@ TEST(StopOnSignalDeathTest, WorkThatDoesNotNoticeIsEndedAfterTheGrace) {
         ::kill(::getpid(), SIGTERM);
         for (;;) ::pause();
       },
-      ::testing::ExitedWithCode(kExitBySignal + SIGTERM), "");
+      ::testing::ExitedWithCode(kExitBySignal + SIGTERM), "did not end in time");
 }
 
 }  // namespace

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fs/root.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "fs/rate_limit.h"
 #include "nix/store_path.h"
 
 namespace castore::fs {
 namespace {
+
+constexpr uint32_t kLogLinesPerSecond = 10;
 
 class PathInfoRoot final : public RootProvider {
  public:
@@ -23,10 +28,15 @@ class PathInfoRoot final : public RootProvider {
     return std::move(info->node);
   }
 
+  // A damaged record does not hide the others: it is left out, and the log says so.
   Result<std::vector<NamedNode>> list(const Context& ctx) override {
     std::vector<NamedNode> entries;
     CASTORE_TRY(path_infos_->list(
         ctx, [&](const nix::StorePathDigest& digest, Result<nix::PathInfo> info) -> Result<void> {
+          if (!info && info.error().kind() == ErrorKind::kCorrupt) {
+            report(digest, info.error());
+            return {};
+          }
           auto intact =
               CASTORE_TRY_WHILE(std::move(info), "reading the record of {}", digest.to_text());
           entries.push_back({intact.store_path.base_name(), std::move(intact.node)});
@@ -37,7 +47,16 @@ class PathInfoRoot final : public RootProvider {
   }
 
  private:
+  void report(const nix::StorePathDigest& digest, const Error& error) {
+    auto left_out = log_limit_.allow(RateLimit::Clock::now());
+    if (!left_out) return;
+    if (*left_out > 0) spdlog::error("{} damaged records were not named here", *left_out);
+    spdlog::error("the root is listed without the record of {}: {}", digest.to_text(),
+                  error.message());
+  }
+
   const std::shared_ptr<store::PathInfoService> path_infos_;
+  RateLimit log_limit_{kLogLinesPerSecond};
 };
 
 class DirectoryRoot final : public RootProvider {

@@ -33,7 +33,8 @@ class RootProvider {
   virtual std::shared_ptr<const Directory> fixed() { return nullptr; }
 };
 
-// All registered store paths by base name. New registrations show at once.
+// All registered store paths by base name. New registrations show at once. A path whose record is
+// damaged is left out of listings, which the log says, and is an error when it is looked up.
 std::shared_ptr<RootProvider> path_info_root(std::shared_ptr<store::PathInfoService> path_infos);
 
 // The entries of one directory.

@@ -2,8 +2,12 @@
 #include "fs/root.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "backends/memory/memory_services.h"
 #include "store/testing/damaged_services.h"
@@ -62,14 +66,44 @@ TEST_F(PathInfoRootTest, ListsSortedByName) {
   EXPECT_TRUE(std::ranges::is_sorted(names));
 }
 
-TEST_F(PathInfoRootTest, ADamagedRecordFailsTheListingAndIsNamed) {
+// Class of fault: one damaged object made what does not depend on it unreachable.
+TEST_F(PathInfoRootTest, ADamagedRecordIsLeftOutOfTheListingAndLogged) {
+  auto damaged = store_path(1, "damaged");
+  auto intact = store_path(2, "intact");
+  must(service_->put(Context(), path_info(damaged, file_node(1))));
+  must(service_->put(Context(), path_info(intact, file_node(2))));
+  service_->damage(damaged.digest(), Error(ErrorKind::kCorrupt, "bad bytes"));
+
+  std::ostringstream log;
+  auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  auto listed = root_->list(Context());
+  spdlog::set_default_logger(before);
+
+  EXPECT_EQ(names_of(must(std::move(listed))), std::vector<std::string>{intact.base_name()});
+  EXPECT_TRUE(log.str().contains(damaged.digest().to_text())) << log.str();
+  EXPECT_TRUE(log.str().contains("bad bytes")) << log.str();
+}
+
+TEST_F(PathInfoRootTest, ADamagedRecordIsAnErrorWhenItIsLookedUp) {
   auto path = store_path(1, "n");
   must(service_->put(Context(), path_info(path, file_node(1))));
   service_->damage(path.digest(), Error(ErrorKind::kCorrupt, "bad bytes"));
+  auto found = root_->lookup(Context(), path.base_name());
+  ASSERT_FALSE(found.has_value());
+  EXPECT_EQ(found.error().kind(), ErrorKind::kCorrupt);
+}
+
+// Who lists must not take the rest for all there is.
+TEST_F(PathInfoRootTest, ARecordThatCannotBeReadNowFailsTheListing) {
+  auto path = store_path(1, "n");
+  must(service_->put(Context(), path_info(path, file_node(1))));
+  service_->damage(path.digest(), Error(ErrorKind::kUnavailable, "no answer"));
   auto listed = root_->list(Context());
   ASSERT_FALSE(listed.has_value());
-  EXPECT_EQ(listed.error().kind(), ErrorKind::kCorrupt);
-  EXPECT_NE(listed.error().message().find(path.digest().to_text()), std::string::npos);
+  EXPECT_EQ(listed.error().kind(), ErrorKind::kUnavailable);
+  EXPECT_TRUE(listed.error().message().contains(path.digest().to_text()));
 }
 
 TEST(DirectoryRoot, ShowsTheEntriesOfOneDirectory) {

@@ -124,13 +124,13 @@ std::optional<uint64_t> directory_size(SizeConvention convention, uint64_t entry
 // encoded entries and a few bytes beside each.
 class DirectoryBuilder {
  public:
-  // kInvalidArgument when `name` is not valid. Whether it is there already shows in `build`.
+  // kInvalidArgument for a name that is not valid, kExhausted beyond the limits. Twins show later.
   Result<void> add(std::string_view name, const Node& node);
 
   size_t entry_count() const { return entries_.size(); }
 
-  // kDuplicateName, kSizeOverflow or kTooLarge when the entries do not make a directory. The
-  // builder is empty afterwards.
+  // kDuplicateName or kSizeOverflow when the entries do not make a directory (limits: see `add`).
+  // The builder is empty afterwards.
   std::expected<Directory, DirectoryError> build();
 
  private:

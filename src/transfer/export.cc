@@ -17,6 +17,9 @@
 #include "model/directory.h"
 #include "model/limits.h"
 #include "model/name.h"
+#include "transfer/export_destination.h"
+#include "transfer/message_path.h"
+#include "transfer/remove_tree.h"
 #include "transfer/task_group.h"
 
 // The work in a tree of small files is that of the kernel, for each file: create, write, close.
@@ -52,7 +55,7 @@ struct Folder {
 struct Place {
   int folder_fd;
   const std::string& name;
-  const std::string& path;  // for messages
+  const std::string& path;  // for messages; where it will stand when all is done
 };
 
 std::string join(std::string_view folder, std::string_view name) {
@@ -61,7 +64,8 @@ std::string join(std::string_view folder, std::string_view name) {
   path.reserve(folder.size() + 1 + last.size());
   path.append(folder);
   if (!path.ends_with('/')) path += '/';
-  return path += last;
+  path += last;
+  return message_path(std::move(path));
 }
 
 // The umask, an inherited access list or a set-group-id folder may have changed what was asked for.
@@ -94,12 +98,7 @@ class EntryWriter {
                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return fail_errno(errno, "creating {}", place.path);
     UniqueFd file(fd);
-    auto filled = fill(file.get(), place, digest, size, mode);
-    if (!filled) {
-      // Half a file, or a wrong one, must not be taken for the right one.
-      (void)::unlinkat(place.folder_fd, place.name.c_str(), 0);
-      return filled;
-    }
+    CASTORE_TRY(fill(file.get(), place, digest, size, mode));
     ++tally_.files;
     return {};
   }
@@ -183,9 +182,9 @@ class TreeExport {
   // made one after the other.
   struct Level {
     Digest digest;
-    size_t next = 0;        // entry to go on with
-    size_t path_bytes = 0;  // of the folder's path
-    dev_t device = 0;       // of the folder
+    size_t next = 0;   // entry to go on with
+    std::string path;  // of the folder, for messages
+    dev_t device = 0;  // of the folder
     ino_t inode = 0;
     // Null while too many levels below are open.
     std::shared_ptr<Folder> folder;
@@ -228,7 +227,7 @@ class TreeExport {
     }
     levels_.push_back({.digest = digest,
                        .next = 0,
-                       .path_bytes = folder->path.size(),
+                       .path = folder->path,
                        .device = folder->device,
                        .inode = folder->inode,
                        .folder = std::move(folder),
@@ -242,7 +241,7 @@ class TreeExport {
     levels_.pop_back();
     if (levels_.empty() || levels_.back().folder) return {};
     Level& level = levels_.back();
-    std::string path = left.folder->path.substr(0, level.path_bytes);
+    const std::string& path = level.path;
     UniqueFd fd = CASTORE_TRY_WHILE(open_at(left.folder->fd.get(), "..", O_RDONLY | O_DIRECTORY),
                                     "returning to {}", path);
     struct stat status = CASTORE_TRY(stat_fd(fd.get(), path));
@@ -250,8 +249,7 @@ class TreeExport {
       return fail(ErrorKind::kUnavailable, "{} was moved to another folder meanwhile",
                   left.folder->path);
     level.directory = CASTORE_TRY(get(path, level.digest));
-    level.folder =
-        std::make_shared<Folder>(Folder{std::move(fd), std::move(path), level.device, level.inode});
+    level.folder = std::make_shared<Folder>(Folder{std::move(fd), path, level.device, level.inode});
     return {};
   }
 
@@ -313,30 +311,41 @@ class TreeExport {
   TaskGroup tasks_{"export", kQueuedPortionsMax};  // last: its threads use the others
 };
 
-Result<void> export_new(const Context& ctx, const store::Services& services, const Node& root,
-                        const std::string& destination, Tally& tally) {
-  std::string path = destination;
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  if (path.empty()) return fail(ErrorKind::kInvalidArgument, "no destination is given");
-  struct stat status;
-  if (::lstat(path.c_str(), &status) == 0)
-    return fail(ErrorKind::kInvalidArgument,
-                "it exists already; an export creates its destination and never overwrites");
+Result<void> export_to(const ExportDestination& destination, const Context& ctx,
+                       const store::Services& services, const Node& root, Tally& tally) {
+  if (CASTORE_TRY(destination.exists())) return ExportDestination::exists_already();
+  const int folder = destination.folder_fd();
+  // A symlink is complete at once.
+  if (std::holds_alternative<SymlinkNode>(root))
+    return TreeExport(ctx, services, tally)
+        .run({folder, destination.name(), destination.path()}, root);
 
-  const size_t slash = path.rfind('/');
-  const std::string parent = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  const std::string name = slash == path.npos ? path : path.substr(slash + 1);
-  UniqueFd parent_fd = CASTORE_TRY(open_file(parent, O_PATH | O_DIRECTORY));
-  return TreeExport(ctx, services, tally).run({parent_fd.get(), name, path}, root);
+  const std::string partial = CASTORE_TRY(destination.new_partial_name());
+  Result<void> done =
+      TreeExport(ctx, services, tally).run({folder, partial, destination.path()}, root);
+  if (done) done = destination.give_name(partial);
+  if (done) return {};
+  if (auto removed = remove_tree(folder, partial); !removed)
+    return fail(done.error().kind(), "{} (what was written is left in {}/{}: {})",
+                done.error().message(), destination.folder_path(), partial,
+                removed.error().message());
+  return done;
 }
 
 }  // namespace
 
 Result<void> export_tree(const Context& ctx, const store::Services& services, const Node& root,
                          const std::string& destination, Tally& tally) {
-  CASTORE_TRY_WHILE(export_new(ctx, services, root, destination, tally), "exporting to {}",
-                    destination);
+  auto opened =
+      CASTORE_TRY_WHILE(ExportDestination::open(destination), "exporting to {}", destination);
+  CASTORE_TRY_WHILE(export_to(opened, ctx, services, root, tally), "exporting to {}", destination);
   return {};
+}
+
+std::vector<std::string> find_partial_exports(const std::string& destination) {
+  auto opened = ExportDestination::open(destination);
+  if (!opened) return {};
+  return opened->find_partial();
 }
 
 }  // namespace castore::transfer

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "model/node.h"
 #include "nix/path_info.h"
 #include "store/services.h"
+#include "transfer/budget.h"
 #include "transfer/tally.h"
 
 // Bringing trees into a store: from folders (ingest_folder.cc) and tar archives (ingest_tar.cc).
@@ -26,9 +28,17 @@
 //   Durability the caller's: `services.sync`, or registering the path, which implies it.
 namespace castore::transfer {
 
+// What ingestions of folders that run side by side share, so that together they need little more
+// than one alone.
+struct IngestBudgets {
+  Budget content_bytes{size_t{32} << 20};  // of files between being read and being done with
+  Budget open_folders{48};
+};
+
 struct IngestOptions {
   SizeConvention size_convention = SizeConvention::kDocumented;
-  bool compute_nar = false;  // hash the NAR of the tree on the way
+  bool compute_nar = false;                     // hash the NAR of the tree on the way
+  std::shared_ptr<IngestBudgets> budgets = {};  // null: its own
 };
 
 struct Ingested {

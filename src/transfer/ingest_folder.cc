@@ -15,6 +15,7 @@
 // looked up or, where that fails, computed from the store at the end.
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -28,6 +29,7 @@
 #include "model/directory.h"
 #include "nix/nar_writer.h"
 #include "transfer/ingest.h"
+#include "transfer/open_folders.h"
 #include "transfer/ordered_window.h"
 #include "transfer/recall_nar.h"
 #include "transfer/source_item.h"
@@ -37,13 +39,10 @@
 namespace castore::transfer {
 namespace {
 
-// What is between walker and calling thread at most: entries, of which each folder holds a
-// descriptor, and bytes of files.
+// What is between walker and calling thread at most, beside what the budgets allow.
 constexpr size_t kWindowItemsMax = 1024;
-constexpr size_t kWindowBytesMax = size_t{32} << 20;
 
-// Reading waits for disks as well as for CPUs, so there are more workers than CPUs. Each has a file
-// of up to 1 MiB in hand.
+// Reading waits for disks as well as for CPUs, so there are more workers than CPUs.
 size_t worker_count() {
   return std::clamp<size_t>(2 * cpu_count(), 2, 16);
 }
@@ -63,17 +62,19 @@ class FolderIngestion {
         options_(options),
         tally_(tally),
         reader_(ctx, services, tally, options.compute_nar),
-        window_(kWindowItemsMax, kWindowBytesMax) {
+        budgets_(options.budgets ? options.budgets : std::make_shared<IngestBudgets>()),
+        folders_(budgets_->open_folders, kWalkFoldersMin),
+        window_(kWindowItemsMax, budgets_->content_bytes, kFileInMemoryBytesMax) {
     if (options.compute_nar) nar_.emplace();
   }
 
   // Threads end here, whatever happened.
-  ~FolderIngestion() { window_.close(); }
+  ~FolderIngestion() { close(); }
 
   Result<Ingested> run(const std::string& path) {
-    std::stop_callback close_on_stop(ctx_.stop, [this] { window_.close(); });
+    std::stop_callback close_on_stop(ctx_.stop, [this] { close(); });
     threads_.emplace_back([this, path] {
-      walk_tree(path, [this](SourceItem item) {
+      walk_tree(path, folders_, [this](SourceItem item) {
         const bool needs_work =
             item.kind == SourceItem::Kind::kFile || item.kind == SourceItem::Kind::kSymlink;
         if (item.kind == SourceItem::Kind::kFailure) failed_ = true;
@@ -93,6 +94,11 @@ class FolderIngestion {
   }
 
  private:
+  void close() {
+    folders_.close();
+    window_.close();
+  }
+
   void work() {
     while (auto taken = window_.take()) {
       SourceItem& item = *taken->item;
@@ -210,6 +216,8 @@ class FolderIngestion {
   std::optional<Node> root_;
 
   std::atomic<bool> failed_ = false;  // some item ahead carries an error
+  const std::shared_ptr<IngestBudgets> budgets_;
+  OpenFolders folders_;
   OrderedWindow<SourceItem> window_;
   std::vector<std::jthread> threads_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "backends/memory/memory_services.h"
 #include "base/file.h"
@@ -39,10 +41,22 @@ using store::testing::BlobOperation;
 using store::testing::must;
 using store::testing::TreeBuilder;
 
+// A lower limit of open descriptors for a scope.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t most) {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    const struct rlimit few = {most, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  }
+  ~DescriptorLimit() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+
+ private:
+  struct rlimit before_ = {};
+};
+
 class IngestFolder : public testing::Test {
  protected:
-  IngestFolder() { raise_descriptor_limit(); }
-
   Result<Ingested> try_ingest(const std::string& path, const IngestOptions& options = {}) {
     return ingest_path(ctx_, services_, path, options, tally_);
   }
@@ -186,6 +200,70 @@ TEST_F(IngestFolder, TakesAThousandLevelsOfTheLongestNames) {
   EXPECT_EQ(tally_.directories, 1001u);
   EXPECT_EQ(ingested.root, store::testing::put_deep(backends::memory_services(), 1000, name));
   EXPECT_EQ(ingested.nar, must(summarize_nar(ctx_, services_, ingested.root)));
+}
+
+// Class of fault: descriptors that grow with the depth or width of a tree.
+TEST_F(IngestFolder, NeedsFewDescriptorsHoweverDeepTheTree) {
+  make_deep(1000, "d");
+  const DescriptorLimit few(120);
+  EXPECT_EQ(ingest(folder_.path()),
+            store::testing::put_deep(backends::memory_services(), 1000, "d"));
+}
+
+TEST_F(IngestFolder, NeedsFewDescriptorsForAFolderForEachFile) {
+  TreeBuilder expected(backends::memory_services());
+  for (int i = 0; i < 1500; ++i) {
+    const std::string name = std::to_string(i);
+    folder_.make_folder(name);
+    folder_.write_file(name + "/f", name);
+    expected.file(name + "/f", name);
+  }
+  const DescriptorLimit few(120);
+  EXPECT_EQ(ingest(folder_.path()), expected.build());
+}
+
+TEST_F(IngestFolder, SeveralAtOnceNeedFewDescriptorsWhenTheyShareTheirBudgets) {
+  make_deep(500, "d");
+  const DescriptorLimit few(200);
+  const IngestOptions options{.budgets = std::make_shared<IngestBudgets>()};
+  std::vector<std::future<Result<Ingested>>> results;
+  std::vector<Tally> tallies(8);
+  for (Tally& tally : tallies)
+    results.push_back(std::async(std::launch::async, [&] {
+      return ingest_path(ctx_, services_, folder_.path(), options, tally);
+    }));
+  for (auto& result : results)
+    EXPECT_EQ(must(result.get()).root,
+              store::testing::put_deep(backends::memory_services(), 500, "d"));
+}
+
+TEST_F(IngestFolder, ReturnsToFoldersItHadClosed) {
+  TreeBuilder expected(backends::memory_services());
+  for (const std::string top : {"a/a", "a/z", "z/a", "z/z"}) {
+    std::string path = top;
+    for (int level = 0; level < 20; ++level) {
+      std::filesystem::create_directories(folder_ / path);
+      for (const std::string name : {"/b", "/y"}) {
+        folder_.write_file(path + name, path);
+        expected.file(path + name, path);
+      }
+      path += "/m";
+    }
+  }
+  EXPECT_EQ(ingest(folder_.path()), expected.build());
+}
+
+TEST_F(IngestFolder, AMessageAboutADeepPathIsShort) {
+  make_deep(1000, "d");
+  UniqueFd folder = must(open_file(folder_.path(), O_RDONLY | O_DIRECTORY));
+  for (int i = 0; i < 1000; ++i) folder = must(open_at(folder.get(), "d", O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(::mkfifoat(folder.get(), "pipe", 0644), 0);
+  auto result = try_ingest(folder_.path());
+  ASSERT_FALSE(result);
+  EXPECT_TRUE(result.error().message().contains("at " + folder_.path() + "/d/d/"));
+  EXPECT_TRUE(result.error().message().contains("/.../"));
+  EXPECT_TRUE(result.error().message().contains("/d/pipe: it is a named pipe"));
+  EXPECT_LT(result.error().message().size(), 800u) << result.error().message();
 }
 
 TEST_F(IngestFolder, RefusesATreeThatIsTooDeep) {

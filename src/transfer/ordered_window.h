@@ -10,15 +10,18 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "transfer/budget.h"
 
 namespace castore::transfer {
 
 // A bounded queue for a pipeline that keeps its order: one producer adds items, several workers
 // take them in that order and finish them in any, one consumer gets them finished and in order.
 //
-//   Bounds    at most `item_count_max` items are inside. While finished items hold `bytes_max` or
-//             more bytes no work is given out; only what the workers have in hand comes on top.
-//             Whatever was given out gets finished without more room, so the consumer gets on.
+//   Bounds    at most `item_count_max` items are inside. Finished items hold bytes, and an item in
+//             a worker's hands counts as `item_bytes_max`. No work is given out while the budget of
+//             bytes, which windows may share, is spent; but a window that holds none of it gives
+//             out one item in any case. Whatever was given out gets finished without more room, so
+//             the consumer gets on.
 //   Waiting   the consumer sleeps until the last item in hand is finished rather than the first,
 //             and gives room back for many items at a time: a thread switch for each of 80,000
 //             small items would cost more than the items.
@@ -33,8 +36,18 @@ class OrderedWindow {
     Item* item;
   };
 
-  OrderedWindow(size_t item_count_max, size_t bytes_max)
-      : bytes_max_(bytes_max), places_(item_count_max), state_(item_count_max) {}
+  // `budget` outlives the window.
+  OrderedWindow(size_t item_count_max, Budget& budget, size_t item_bytes_max)
+      : budget_(budget),
+        item_bytes_max_(item_bytes_max),
+        places_(item_count_max),
+        state_(item_count_max) {}
+  OrderedWindow(const OrderedWindow&) = delete;
+  OrderedWindow& operator=(const OrderedWindow&) = delete;
+  ~OrderedWindow() {
+    auto state = state_.lock();
+    budget_.give_back(state->bytes + state->in_hand * item_bytes_max_);
+  }
 
   // Waits while the window is full. An item that needs no work is finished at once. False when the
   // window was closed.
@@ -65,10 +78,13 @@ class OrderedWindow {
   std::optional<Taken> take() {
     auto state = state_.lock();
     ++state->idle_workers;
-    state.wait(work_added_, [&] { return find_work(*state) || is_over(*state); });
+    bool found = false;  // asked once: a window beside this one may change the answer
+    state.wait(work_added_, [&] { return (found = find_work(*state)) || is_over(*state); });
     --state->idle_workers;
-    if (!find_work(*state)) return std::nullopt;
+    if (!found) return std::nullopt;
     const uint64_t number = state->taken++;
+    ++state->in_hand;
+    budget_.take(item_bytes_max_);
     return Taken{number, &place(number).item};
   }
 
@@ -78,7 +94,10 @@ class OrderedWindow {
     place(taken.number).bytes = bytes;
     auto state = state_.lock();
     state->finished[taken.number % places_.size()] = true;
+    --state->in_hand;
+    budget_.give_back(item_bytes_max_);
     state->bytes += bytes;
+    budget_.take(bytes);
     if (is_last) state->cut = std::min(state->cut, taken.number + 1);
     const bool wake_consumer = state->awaited == taken.number;
     state.unlock();
@@ -96,7 +115,7 @@ class OrderedWindow {
     }
     const bool wait = consumed_ == finished_until_;
     if (wait || consumed_ - released_ >= places_.size() / 4 ||
-        unreleased_bytes_ >= bytes_max_ / 8) {
+        unreleased_bytes_ >= budget_.most() / 8) {
       auto state = state_.lock();
       release(*state);
       if (wait && !wait_for_finished(state)) return nullptr;
@@ -131,6 +150,7 @@ class OrderedWindow {
     uint64_t cut = kNone;      // items from here on are not wanted
     uint64_t awaited = kNone;  // the item whose finishing wakes the consumer
     size_t bytes = 0;          // held by finished items that are not gone
+    size_t in_hand = 0;        // items with workers
     size_t idle_workers = 0;
     bool ended = false;
     bool closed = false;
@@ -144,18 +164,19 @@ class OrderedWindow {
   // Moves `taken` over items that need no work; true when the item there may be given out.
   bool find_work(State& state) const {
     while (is_finished(state, state.taken)) ++state.taken;
-    return !state.closed && state.taken < std::min(state.added, state.cut) &&
-           state.bytes < bytes_max_;
+    const bool has_room = !budget_.is_spent() || (state.bytes == 0 && state.in_hand == 0);
+    return !state.closed && state.taken < std::min(state.added, state.cut) && has_room;
   }
   bool is_over(const State& state) const {
     return state.closed || state.taken >= state.cut || (state.ended && state.taken == state.added);
   }
 
   void release(State& state) {
-    const bool work_was_held_up = state.bytes >= bytes_max_;
     state.released = released_ = consumed_;
-    state.bytes -= std::exchange(unreleased_bytes_, 0);
-    if (work_was_held_up) work_added_.notify_all();
+    const size_t bytes = std::exchange(unreleased_bytes_, 0);
+    state.bytes -= bytes;
+    budget_.give_back(bytes);
+    if (bytes > 0 && state.idle_workers > 0 && find_work(state)) work_added_.notify_all();
     if (state.added - state.released <= places_.size() / 4 * 3) room_made_.notify_one();
   }
 
@@ -175,7 +196,8 @@ class OrderedWindow {
     return true;
   }
 
-  const size_t bytes_max_;
+  Budget& budget_;
+  const size_t item_bytes_max_;
   std::vector<Place> places_;  // a ring
   Guarded<State> state_;
   std::condition_variable work_added_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -10,7 +11,18 @@
 namespace castore::transfer {
 namespace {
 
-using Window = OrderedWindow<int>;
+struct OwnBudget {
+  Budget budget;
+};
+
+// A window with a budget of its own, for which items in hand count nothing.
+template <typename Item>
+class WindowOf : OwnBudget, public OrderedWindow<Item> {
+ public:
+  WindowOf(size_t item_count_max, size_t bytes_max)
+      : OwnBudget{Budget(bytes_max)}, OrderedWindow<Item>(item_count_max, budget, 0) {}
+};
+using Window = WindowOf<int>;
 
 TEST(OrderedWindow, GivesItemsInTheOrderTheyWereAddedHoweverTheyFinish) {
   Window window(8, 100);
@@ -48,7 +60,7 @@ TEST(OrderedWindow, ItemsThatNeedNoWorkPassTheWorkersBy) {
 }
 
 TEST(OrderedWindow, DestroysAnItemWhenTheNextIsAskedFor) {
-  OrderedWindow<std::shared_ptr<int>> window(4, 100);
+  WindowOf<std::shared_ptr<int>> window(4, 100);
   auto value = std::make_shared<int>(1);
   window.add(value, false);
   window.add(nullptr, false);
@@ -71,6 +83,82 @@ TEST(OrderedWindow, GivesOutNoWorkWhileFinishedItemsHoldTooManyBytes) {
   });
   // The worker can get on only when the consumer has done with the others.
   for (int i = 0; i < 3; ++i) EXPECT_EQ(*window.next(), i);
+}
+
+TEST(OrderedWindow, AWindowThatHoldsNothingGetsOnThoughOthersSpentTheBudget) {
+  Budget budget(100);
+  budget.take(100);
+  OrderedWindow<int> window(8, budget, 10);
+  for (int i = 0; i < 3; ++i) window.add(i, true);
+  window.end();
+  std::jthread worker([&] {
+    while (auto taken = window.take()) window.finish(*taken, 50, false);
+  });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(*window.next(), i);
+  EXPECT_FALSE(window.next());
+}
+
+TEST(OrderedWindow, GivesBackToTheBudgetWhatItHeldAtItsEnd) {
+  Budget budget(100);
+  {
+    OrderedWindow<int> window(8, budget, 40);
+    for (int i = 0; i < 3; ++i) window.add(i, true);
+    window.finish(*window.take(), 80, false);
+    EXPECT_FALSE(budget.is_spent());
+    (void)window.take();
+    EXPECT_TRUE(budget.is_spent());
+  }
+  budget.take(99);
+  EXPECT_FALSE(budget.is_spent());
+  budget.take(1);
+  EXPECT_TRUE(budget.is_spent());
+}
+
+// Several imports at once took the memory of several.
+TEST(OrderedWindow, WindowsThatShareABudgetStayWithinItTogether) {
+  constexpr int kWindows = 4;
+  constexpr int kCount = 3000;
+  constexpr size_t kItemBytesMax = 10;
+  constexpr size_t kBytesMax = 60;
+  Budget budget(kBytesMax);
+  std::atomic<size_t> held = 0;
+  std::atomic<size_t> most_held = 0;
+  auto hold = [&](size_t bytes) {
+    const size_t now = held += bytes;
+    size_t most = most_held;
+    while (most < now && !most_held.compare_exchange_weak(most, now)) {
+    }
+  };
+  auto carry = [&] {
+    OrderedWindow<size_t> window(64, budget, kItemBytesMax);
+    std::vector<std::jthread> threads;
+    threads.emplace_back([&] {
+      for (size_t i = 0; i < kCount; ++i) window.add(i, true);
+      window.end();
+    });
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        while (auto taken = window.take()) {
+          const size_t bytes = *taken->item % kItemBytesMax;
+          hold(bytes);
+          window.finish(*taken, bytes, false);
+        }
+      });
+    for (size_t i = 0; i < kCount; ++i) {
+      size_t* item = window.next();
+      ASSERT_TRUE(item);
+      ASSERT_EQ(*item, i);
+      held -= i % kItemBytesMax;
+    }
+    EXPECT_FALSE(window.next());
+  };
+  {
+    std::vector<std::jthread> imports;
+    for (int i = 0; i < kWindows; ++i) imports.emplace_back(carry);
+  }
+  EXPECT_EQ(held, 0u);
+  // One portion each may come on top, taken between a look at the budget and the taking.
+  EXPECT_LE(most_held, kBytesMax + kWindows * kItemBytesMax);
 }
 
 TEST(OrderedWindow, GivesOutNoWorkAfterTheLastWantedItem) {

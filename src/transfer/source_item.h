@@ -12,25 +12,36 @@
 #include "base/error.h"
 #include "base/unique_fd.h"
 #include "model/node.h"
+#include "transfer/open_folders.h"
 
 // What passes between the threads that ingest a folder. Internal to transfer/.
 namespace castore::transfer {
 
+// Where a folder of the source stands, for messages. Outlives the time the folder is open.
+struct SourcePlace {
+  SourcePlace(std::shared_ptr<SourcePlace> parent_in, std::string name_in)
+      : parent(std::move(parent_in)), name(std::move(name_in)) {}
+  SourcePlace(const SourcePlace&) = delete;
+  SourcePlace& operator=(const SourcePlace&) = delete;
+  ~SourcePlace();
+
+  std::shared_ptr<SourcePlace> parent;  // null for the root of the import
+  std::string name;                     // of the root: as the user wrote it
+};
+
 // An open folder of the source. Entries are reached through its descriptor, so that neither depth
 // nor the length of paths matters and nobody can exchange a folder on the way for a symlink.
 struct SourceFolder {
-  SourceFolder(UniqueFd fd_in, std::shared_ptr<SourceFolder> parent_in, std::string name_in)
-      : fd(std::move(fd_in)), parent(std::move(parent_in)), name(std::move(name_in)) {}
-  SourceFolder(const SourceFolder&) = delete;
-  SourceFolder& operator=(const SourceFolder&) = delete;
-  ~SourceFolder();
+  SourceFolder(UniqueFd fd_in, std::shared_ptr<SourcePlace> place_in,
+               OpenFolders::Slot slot_in = {})
+      : slot(std::move(slot_in)), fd(std::move(fd_in)), place(std::move(place_in)) {}
 
   // The path of an entry, for messages.
   std::string path_of(std::string_view entry) const;
 
-  UniqueFd fd;                           // AT_FDCWD for the place the root is named from
-  std::shared_ptr<SourceFolder> parent;  // null there
-  std::string name;
+  OpenFolders::Slot slot;              // before fd, to be given back after it is closed
+  UniqueFd fd;                         // AT_FDCWD for the place the root is named from
+  std::shared_ptr<SourcePlace> place;  // null there
 };
 
 // A file whose blob is stored. `contents` are those of a file that was read just now, when they

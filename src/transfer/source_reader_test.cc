@@ -73,7 +73,7 @@ class SourceReaderTest : public testing::Test {
   Context ctx_;
   store::testing::TempFolder folder_;
   std::shared_ptr<SourceFolder> place_ =
-      std::make_shared<SourceFolder>(UniqueFd(AT_FDCWD), nullptr, "");
+      std::make_shared<SourceFolder>(UniqueFd(AT_FDCWD), nullptr);
   std::shared_ptr<store::testing::FaultyBlobService> blobs_ =
       std::make_shared<store::testing::FaultyBlobService>(backends::memory_blob_service());
   std::shared_ptr<store::testing::FakeImportCache> cache_ =

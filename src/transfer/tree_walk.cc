@@ -11,12 +11,16 @@
 #include <memory>
 #include <vector>
 
+#include "base/file.h"
 #include "model/limits.h"
 
 namespace castore::transfer {
 namespace {
 
 constexpr size_t kListingBufferBytes = 64 * 1024;
+
+// Folders on the way down that are kept open. One more is while the next is entered.
+constexpr size_t kLevelsOpenMax = kWalkFoldersMin - 1;
 
 // The names and types of a folder's entries in as little memory as a million of them deserve: one
 // string and four bytes an entry.
@@ -54,22 +58,25 @@ class NameList {
 
 class TreeWalk {
  public:
-  explicit TreeWalk(const EmitItem& emit) : emit_(emit), listing_(kListingBufferBytes) {}
+  TreeWalk(OpenFolders& folders, const EmitItem& emit)
+      : folders_(folders), emit_(emit), listing_(kListingBufferBytes) {}
 
   void run(const std::string& root) {
-    auto place = std::make_shared<SourceFolder>(UniqueFd(AT_FDCWD), nullptr, "");
-    Result<void> walked = visit(place, root, DT_UNKNOWN);
+    Result<void> walked = visit(start_, root, DT_UNKNOWN);
     while (walked && !levels_.empty()) walked = step();
     if (!walked)
       (void)emit_({.kind = SourceItem::Kind::kFailure,
-                   .folder = std::move(place),
+                   .folder = start_,
                    .name = root,
                    .outcome = std::move(walked).error()});
   }
 
  private:
   struct Level {
-    std::shared_ptr<SourceFolder> folder;
+    std::shared_ptr<SourcePlace> place;
+    std::shared_ptr<SourceFolder> folder;  // null while too many levels below are open
+    dev_t device = 0;                      // of the folder, known once it was closed
+    ino_t inode = 0;
     NameList names;
     size_t next = 0;
   };
@@ -77,11 +84,7 @@ class TreeWalk {
   // The next entry of the innermost folder, or its end.
   Result<void> step() {
     Level& level = levels_.back();
-    if (level.next == level.names.count()) {
-      std::shared_ptr<SourceFolder> folder = std::move(level.folder);
-      levels_.pop_back();
-      return emit(SourceItem::Kind::kLeaveFolder, folder->parent, folder->name);
-    }
+    if (level.next == level.names.count()) return leave();
     const size_t i = level.next++;
     return visit(level.folder, level.names.name(i), level.names.type(i));
   }
@@ -110,11 +113,48 @@ class TreeWalk {
     if (levels_.size() == kTreeDepthMax)
       return fail(ErrorKind::kExhausted, "{}: the tree is deeper than {} levels",
                   parent->path_of(name), kTreeDepthMax);
-    UniqueFd fd = CASTORE_TRY(open_entry(*parent, name, O_RDONLY | O_DIRECTORY));
-    auto folder = std::make_shared<SourceFolder>(std::move(fd), parent, name);
+    auto folder =
+        CASTORE_TRY(open(*parent, name, std::make_shared<SourcePlace>(parent->place, name)));
     NameList names = CASTORE_TRY_WHILE(list(folder->fd.get()), "listing {}", parent->path_of(name));
-    levels_.push_back({std::move(folder), std::move(names)});
+    if (levels_.size() >= kLevelsOpenMax)
+      CASTORE_TRY(close(levels_[levels_.size() - kLevelsOpenMax]));
+    levels_.push_back(
+        {.place = folder->place, .folder = std::move(folder), .names = std::move(names)});
     return emit(SourceItem::Kind::kEnterFolder, std::move(parent), std::move(name));
+  }
+
+  // Back to the level above, which is opened again if it was closed.
+  Result<void> leave() {
+    const Level left = std::move(levels_.back());
+    levels_.pop_back();
+    if (levels_.empty()) return emit(SourceItem::Kind::kLeaveFolder, start_, left.place->name);
+    Level& level = levels_.back();
+    if (!level.folder) {
+      level.folder = CASTORE_TRY(open(*left.folder, "..", level.place));
+      struct stat status = CASTORE_TRY(stat_fd(level.folder->fd.get(), level.folder->path_of(".")));
+      if (status.st_dev != level.device || status.st_ino != level.inode)
+        return fail(ErrorKind::kUnavailable, "{} was moved to another folder while it was read",
+                    left.folder->path_of("."));
+    }
+    return emit(SourceItem::Kind::kLeaveFolder, level.folder, left.place->name);
+  }
+
+  Result<std::shared_ptr<SourceFolder>> open(const SourceFolder& from, const std::string& name,
+                                             std::shared_ptr<SourcePlace> place) {
+    auto slot = folders_.acquire();
+    if (!slot) return std::unexpected(interrupted());
+    UniqueFd fd = CASTORE_TRY(open_entry(from, name, O_RDONLY | O_DIRECTORY));
+    return std::make_shared<SourceFolder>(std::move(fd), std::move(place), *std::move(slot));
+  }
+
+  // Entries that were emitted keep it open for as long as they need it.
+  static Result<void> close(Level& level) {
+    if (!level.folder) return {};
+    struct stat status = CASTORE_TRY(stat_fd(level.folder->fd.get(), level.folder->path_of(".")));
+    level.device = status.st_dev;
+    level.inode = status.st_ino;
+    level.folder.reset();
+    return {};
   }
 
   Result<NameList> list(int fd) {
@@ -142,11 +182,17 @@ class TreeWalk {
 
   Result<void> emit(SourceItem::Kind kind, std::shared_ptr<SourceFolder> folder, std::string name) {
     if (!emit_({.kind = kind, .folder = std::move(folder), .name = std::move(name)}))
-      return fail(ErrorKind::kCancelled, "interrupted");
+      return std::unexpected(interrupted());
     return {};
   }
 
+  static Error interrupted() { return Error(ErrorKind::kCancelled, "interrupted"); }
+
+  OpenFolders& folders_;
   const EmitItem& emit_;
+  // Where the root is named from.
+  const std::shared_ptr<SourceFolder> start_ =
+      std::make_shared<SourceFolder>(UniqueFd(AT_FDCWD), nullptr);
   std::vector<Level> levels_;  // outermost first
   std::vector<char> listing_;
 };
@@ -172,8 +218,8 @@ std::string_view describe_file_type(mode_t mode) {
 
 }  // namespace
 
-void walk_tree(const std::string& root, const EmitItem& emit) {
-  TreeWalk(emit).run(root);
+void walk_tree(const std::string& root, OpenFolders& folders, const EmitItem& emit) {
+  TreeWalk(folders, emit).run(root);
 }
 
 Result<UniqueFd> open_entry(const SourceFolder& folder, const std::string& name, int flags) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 
 #include "base/result.h"
+#include "transfer/open_folders.h"
 #include "transfer/source_item.h"
 
 namespace castore::transfer {
@@ -16,8 +18,12 @@ using EmitItem = std::function<bool(SourceItem item)>;
 // names, as NARs have them. Nothing is followed, `root` included. An item of kind kFailure with an
 // error is the last one.
 //
-// Holds one descriptor for each folder on the way down, and the names of those folders' entries.
-void walk_tree(const std::string& root, const EmitItem& emit);
+// Holds the names of the entries of all folders on the way down, but has only the lowest of these
+// open. `folders` counts them and those that emitted items hold; it has room for kWalkFoldersMin at
+// least.
+void walk_tree(const std::string& root, OpenFolders& folders, const EmitItem& emit);
+
+inline constexpr size_t kWalkFoldersMin = 5;
 
 // Opens an entry of a source folder without following it, and where the kernel lets us without
 // marking it as read: a first import would otherwise write to every inode of the source.

@@ -105,6 +105,20 @@ expect_code 3 castore verify
 grep -qF -- "${path##*/}" "$work/out" || grep -qF -- "${path:11:32}" "$work/out" ||
   fail "verify does not name the path"
 expect_code 3 castore verify "$path"
+
+step "a damaged path info hides no other path"
+other=$(castore import --name other t/small)
+expect_code 3 castore list
+expect_equal "$(cat "$work/out")" "$other"
+grep -qF -- "${path:11:32}" "$work/err" || fail "list does not name the damaged path"
+if [[ -c /dev/fuse && $(id -u) -eq 0 ]]; then
+  mount_at "$work/mnt" --list-root
+  expect_equal "$(ls "$work/mnt")" "${other##*/}" "names in the mount"
+  expect_equal "$(cat "$work/mnt/${other##*/}")" "$(cat t/small)"
+  expect_error 1 'Input/output error' cat "$work/mnt/${path##*/}/small"
+  grep -qF -- "${path:11:32}" "$work/mount.log" || fail "the log does not name the damaged path"
+  castore umount "$work/mnt"
+fi
 mended
 restore
 
