@@ -35,8 +35,14 @@ class SessionSignals : public ::testing::Test {
     for (int signal_number : kStopSignals) (void)::signal(signal_number, SIG_DFL);
   }
 
+  static CommonOptions options_of(std::string store) {
+    CommonOptions options;
+    options.store = std::move(store);
+    return options;
+  }
+
   store::testing::TempFolder folder_;
-  Session session_{{.store = folder_ / "store"}};
+  Session session_{options_of(folder_ / "store")};
 };
 
 TEST_F(SessionSignals, NoThreadOfAnOpenStoreTakesThem) {

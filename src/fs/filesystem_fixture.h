@@ -85,7 +85,7 @@ class FilesystemTest : public ::testing::Test {
     blobs_ = std::make_shared<store::testing::FaultyBlobService>(memory.blobs);
     gated_blobs_ = std::make_shared<store::testing::GatedBlobService>(blobs_);
     directories_ = std::make_shared<store::testing::FaultyDirectoryService>(memory.directories);
-    services_ = {blobs_, directories_, memory.path_infos, nullptr};
+    services_ = {blobs_, directories_, memory.path_infos, nullptr, nullptr};
     mount();
   }
 
