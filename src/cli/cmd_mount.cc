@@ -63,12 +63,11 @@ Examples:
                              "How content is read: the kernel caches files it opens by itself "
                              "(cached, for many small files), or reads large files of the local "
                              "store directly (passthrough, for few large ones; needs root)");
-    options.choice<Transport>("--transport", transport_,
-                              {{"auto", Transport::kAuto},
-                               {"uring", Transport::kIoUring},
-                               {"dev", Transport::kDevice}},
-                              "How requests travel: io_uring where the kernel allows it, or "
-                              "/dev/fuse");
+    options.choice<Transport>(
+        "--transport", transport_,
+        {{"auto", Transport::kAuto}, {"uring", Transport::kIoUring}, {"dev", Transport::kDevice}},
+        "How requests travel: io_uring where the kernel allows it, or "
+        "/dev/fuse");
     options.value("--read-timeout", "SECONDS", read_timeout_s_, 1, kReadTimeoutMax_s,
                   "How long a request waits for a slow store before it fails [default: 60]");
     options.flag("--show-xattr", show_xattr_,
@@ -118,8 +117,8 @@ Examples:
 
 // One line with all there is to know, and one for each thing that might be better.
 void log_facts(const fuse_device::MountFacts& facts) {
-  spdlog::info("mounted {} on {}: io {}, transport {}, {} threads, FUSE 7.{}, flags {:#x}",
-               facts.source, facts.mount_point, to_string(facts.read_path),
+  spdlog::info("mounted on {}: {}, io {}, transport {}, {} threads, FUSE 7.{}, flags {:#x}",
+               facts.mount_point, facts.source, to_string(facts.read_path),
                to_string(facts.transport), facts.threads, facts.session.minor,
                facts.session.agreed);
   for (const std::string& note : facts.notes) spdlog::info("{}", note);

@@ -164,8 +164,8 @@ Check check_allow_other() {
   return check;
 }
 
-// The errno that asking for the mount's totals gives, which the kernel never answers by itself. Asked
-// in a process that can be given up: a server that hangs would hang us too.
+// The errno that asking for the mount's totals gives, which the kernel never answers by itself.
+// Asked in a process that can be given up: a server that hangs would hang us too.
 int errno_of_asking(const std::string& folder) {
   pid_t child = ::fork();
   if (child < 0) return errno;

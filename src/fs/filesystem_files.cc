@@ -16,8 +16,8 @@ FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, NodeId
   if (content->type != FileType::kRegular) return std::unexpected(Fault::kIsDirectory);
   auto blob = blobs.get(ctx, content->digest, content->size);
   if (blob && *blob) return *blob;
-  Error error = blob ? Error(ErrorKind::kNotFound, "the store does not have it")
-                     : std::move(blob).error();
+  Error error =
+      blob ? Error(ErrorKind::kNotFound, "the store does not have it") : std::move(blob).error();
   return std::unexpected(
       report(ctx, std::move(error).context(fmt::format("opening blob {}", content->digest))));
 }

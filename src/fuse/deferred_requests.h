@@ -44,7 +44,7 @@ class DeferredRequests {
   struct Counts {
     size_t queued = 0;
     size_t running = 0;
-    size_t stuck = 0;    // of those running, beyond their time
+    size_t stuck = 0;  // of those running, beyond their time
     size_t threads = 0;
     uint64_t timeouts = 0;  // since the beginning
   };

@@ -340,7 +340,8 @@ void Dispatcher::serve(Call& call, const ListxattrRequest& listxattr) {
 }
 
 void Dispatcher::serve(Call& call, const LseekRequest& lseek) {
-  auto found = filesystem_.seek(call.ctx, call.request.node, lseek.handle, lseek.offset, lseek.what);
+  auto found =
+      filesystem_.seek(call.ctx, call.request.node, lseek.handle, lseek.offset, lseek.what);
   if (found) {
     call.answer.structure(abi::LseekOut{.offset = *found});
   } else {

@@ -63,8 +63,7 @@ TEST(Negotiate, WishesAreAskedForWhereTheyAreOffered) {
   Wishes wishes{
       .skip_opens = true, .skip_folder_opens = true, .passthrough = true, .io_uring = true};
   Agreement agreement = agree(offer(7, 45, ~uint64_t{0}), wishes);
-  for (uint64_t flag : {abi::kNoOpendirSupport, abi::kPassthrough,
-                        abi::kOverIoUring})
+  for (uint64_t flag : {abi::kNoOpendirSupport, abi::kPassthrough, abi::kOverIoUring})
     EXPECT_TRUE(agreement.session.has(flag)) << flag;
   EXPECT_EQ(agreement.reply.flags2, static_cast<uint32_t>(agreement.session.agreed >> 32));
   EXPECT_EQ(agreement.reply.max_stack_depth, 1u);

@@ -90,10 +90,11 @@ using Operation =
     std::variant<InitRequest, LookupRequest, ForgetRequest, BatchForgetRequest, GetattrRequest,
                  ReadlinkRequest, OpenRequest, ReadRequest, ReleaseRequest, OpendirRequest,
                  ReaddirRequest, ReleasedirRequest, GetxattrRequest, ListxattrRequest, LseekRequest,
-                 IoctlRequest, StatfsRequest, InterruptRequest, DestroyRequest, RefusedRequest, IgnoredRequest>;
+                 IoctlRequest, StatfsRequest, InterruptRequest, DestroyRequest, RefusedRequest,
+                 IgnoredRequest>;
 
 struct Request {
-  uint64_t unique = 0;  // the request's number, which its answer repeats
+  uint64_t unique = 0;   // the request's number, which its answer repeats
   abi::Opcode opcode{};  // as it was given, known or not
   fs::NodeId node = 0;
   Operation operation;

@@ -78,13 +78,13 @@ size_t Statistics::bucket_of(std::chrono::nanoseconds took) {
 std::chrono::nanoseconds Statistics::end_of(size_t bucket) {
   uint64_t doubling = bucket / 4;
   uint64_t quarter = bucket % 4;
-  return std::chrono::nanoseconds((kFirst_ns << doubling) + ((kFirst_ns << doubling) / 4) * quarter);
+  return std::chrono::nanoseconds((kFirst_ns << doubling) +
+                                  ((kFirst_ns << doubling) / 4) * quarter);
 }
 
 void Statistics::add(abi::Opcode opcode, std::chrono::nanoseconds took, bool failed, size_t bytes) {
   auto number = static_cast<size_t>(opcode);
-  Counters& counters =
-      shards_[own_shard() % kShards].operations[number < kOpcodes ? number : 0];
+  Counters& counters = shards_[own_shard() % kShards].operations[number < kOpcodes ? number : 0];
   counters.by_time[bucket_of(took)].fetch_add(1, std::memory_order_relaxed);
   if (failed) counters.errors.fetch_add(1, std::memory_order_relaxed);
   if (bytes > 0) counters.bytes.fetch_add(bytes, std::memory_order_relaxed);

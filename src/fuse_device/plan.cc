@@ -73,9 +73,8 @@ Circumstances look_around() {
 
 Plan make_plan(ReadPath read_path, Transport transport, const Circumstances& circumstances) {
   Plan plan;
-  bool wants_passthrough =
-      read_path == ReadPath::kPassthrough ||
-      (read_path == ReadPath::kAuto && circumstances.few_large_files);
+  bool wants_passthrough = read_path == ReadPath::kPassthrough ||
+                           (read_path == ReadPath::kAuto && circumstances.few_large_files);
   if (wants_passthrough && !circumstances.privileged) {
     plan.notes.emplace_back(
         "no passthrough: the kernel takes files only from a process with CAP_SYS_ADMIN; mount as "

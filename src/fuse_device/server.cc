@@ -87,16 +87,14 @@ FuseServer::Connection::Connection(std::shared_ptr<fs::Filesystem> shown,
     : filesystem(std::move(shown)),
       options(server_options),
       plan(server_plan),
-      dispatcher(*filesystem,
-                 {.wishes = {.skip_opens = true,
-                             .skip_folder_opens = !filesystem->root_changes(),
-                             .passthrough = plan.read_path == ReadPath::kPassthrough,
-                             .io_uring = plan.transport == Transport::kIoUring},
-                  .backing_registry = &backings,
-                  .deferred = {.timeout = options.read_timeout},
-                  .report =
-                      options.report ? [this] { return options.report(facts()); }
-                                     : std::function<std::string()>()}) {}
+      dispatcher(*filesystem, {.wishes = {.skip_opens = true,
+                                          .skip_folder_opens = !filesystem->root_changes(),
+                                          .passthrough = plan.read_path == ReadPath::kPassthrough,
+                                          .io_uring = plan.transport == Transport::kIoUring},
+                               .backing_registry = &backings,
+                               .deferred = {.timeout = options.read_timeout},
+                               .report = options.report ? [this] { return options.report(facts()); }
+                                                        : std::function<std::string()>()}) {}
 
 Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
   nowhere = CASTORE_TRY(open_file("/dev/null", O_RDWR));
@@ -110,14 +108,14 @@ Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
 
   if (plan.read_path == ReadPath::kPassthrough && !session.has(fuse::abi::kPassthrough)) {
     plan.read_path = ReadPath::kCached;
-    plan.notes.emplace_back("no passthrough: this kernel does not offer it (Linux 6.9 is the first)");
+    plan.notes.emplace_back(
+        "no passthrough: this kernel does not offer it (Linux 6.9 is the first)");
   }
   if (plan.transport == Transport::kIoUring) {
     if (session.has(fuse::abi::kOverIoUring)) {
       uint16_t count = CASTORE_TRY(possible_processors());
       for (uint16_t processor = 0; processor < count; ++processor)
-        queues.push_back(
-            std::make_unique<UringQueue>(first.device(), processor, stop_event.get()));
+        queues.push_back(std::make_unique<UringQueue>(first.device(), processor, stop_event.get()));
       return {};  // the one loop has little to do
     }
     plan.transport = Transport::kDevice;
@@ -208,8 +206,7 @@ Result<void> FuseServer::start_threads() {
   connection_->progress.lock()->threads_running =
       connection_->loops.size() + connection_->queues.size();
   for (auto& loop : connection_->loops)
-    threads_.emplace_back(
-        [connection = connection_, &loop = *loop] { connection->serve(loop); });
+    threads_.emplace_back([connection = connection_, &loop = *loop] { connection->serve(loop); });
 
   std::vector<std::future<Result<void>>> registered;
   for (auto& queue : connection_->queues) {

@@ -44,7 +44,7 @@ class Findings {
       case ErrorKind::kUnavailable:
       case ErrorKind::kExhausted:
       case ErrorKind::kWouldWait:
-    case ErrorKind::kCancelled:
+      case ErrorKind::kCancelled:
         break;
     }
     return std::unexpected(std::move(error).context("checking " + object));

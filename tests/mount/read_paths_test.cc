@@ -40,9 +40,9 @@ class ReadPaths : public MountTest {
   // Straight on the store: the gate hides what is a file.
   void mount_tree(const Node& tree) {
     must(services_.sync({}));
-    auto filesystem = std::make_shared<fs::Filesystem>(
-        services_.blobs, services_.directories, fs::map_root({{"t", tree}}),
-        fs::FilesystemOptions{.list_root = true});
+    auto filesystem = std::make_shared<fs::Filesystem>(services_.blobs, services_.directories,
+                                                       fs::map_root({{"t", tree}}),
+                                                       fs::FilesystemOptions{.list_root = true});
     server_ = must(fuse_device::FuseServer::start(std::move(filesystem), server_options()));
     services_ = {};
     gated_.reset();
@@ -59,7 +59,7 @@ class ReadPaths : public MountTest {
 };
 
 TEST_F(ReadPaths, ReadsOfAnyOffsetAndLengthAreTheSources) {
-  const std::vector<size_t> sizes{0,      1,       4095,    4096,      65'536,
+  const std::vector<size_t> sizes{0,       1,       4095,    4096,      65'536,
                                   262'144, 262'145, 1 << 20, 3'000'001, (8 << 20) + 17};
   std::vector<std::string> sources;
   store::testing::TreeBuilder tree(services_);
@@ -123,8 +123,8 @@ TEST_F(ReadPaths, AFolderOfThousandsListsWhole) {
   auto lines = list_folder(at("t"));
   ASSERT_TRUE(lines);
   EXPECT_EQ(lines->size(), 5000u);
-  for (int i = 0; i < 5000; i += 499) EXPECT_EQ(*read_file(at("t/" + std::to_string(i))),
-                                                std::to_string(i));
+  for (int i = 0; i < 5000; i += 499)
+    EXPECT_EQ(*read_file(at("t/" + std::to_string(i))), std::to_string(i));
 }
 
 }  // namespace

@@ -45,7 +45,9 @@ class FileBlobReader final : public BlobReader {
     return castore::read_at(fd, offset, out.first(length), name_);
   }
 
-  std::optional<int> file() const override { return pending_ ? pending_->file.fd.get() : fd_.get(); }
+  std::optional<int> file() const override {
+    return pending_ ? pending_->file.fd.get() : fd_.get();
+  }
 
   // Hashing gigabytes at each open would cost more than the read. Readers of the whole check.
   bool verified() const override { return false; }

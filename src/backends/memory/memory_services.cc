@@ -172,7 +172,8 @@ std::shared_ptr<store::PathInfoService> memory_path_info_service() {
 }
 
 store::Services memory_services() {
-  return {memory_blob_service(), memory_directory_service(), memory_path_info_service(), nullptr, nullptr};
+  return {memory_blob_service(), memory_directory_service(), memory_path_info_service(), nullptr,
+          nullptr};
 }
 
 }  // namespace castore::backends

@@ -55,7 +55,8 @@ class BlobServiceSuite : public ::testing::TestWithParam<StoreFactory> {
   }
 
   static size_t read_at(BlobReader& reader, uint64_t offset, std::string& out) {
-    return must(reader.read_at(Context(), offset, {reinterpret_cast<std::byte*>(out.data()), out.size()}));
+    return must(
+        reader.read_at(Context(), offset, {reinterpret_cast<std::byte*>(out.data()), out.size()}));
   }
 
   // All but the empty blob, which a service may list or not.
