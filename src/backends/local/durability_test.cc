@@ -119,8 +119,8 @@ std::string fault_of(LocalStore& store, const std::set<unsigned>& promised) {
     CASTORE_TRY(store.path_infos()->list(
         ctx, [&](const nix::StorePathDigest& digest, Result<nix::PathInfo> info) -> Result<void> {
           paths.insert(digest);
-          const auto& root = std::get<DirectoryNode>(CASTORE_TRY(std::move(info)).node);
-          if (!CASTORE_TRY(directories->get(ctx, root.digest)))
+          const Node node = CASTORE_TRY(std::move(info)).node;
+          if (!CASTORE_TRY(directories->get(ctx, std::get<DirectoryNode>(node).digest)))
             return fail(ErrorKind::kCorrupt, "the root of {} is absent", digest.to_text());
           return {};
         }));
