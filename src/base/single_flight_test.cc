@@ -35,6 +35,32 @@ struct std::hash<castore::WatchedKey> {
 namespace castore {
 namespace {
 
+// A flight for key 1 that has begun when this is made, and does not land while it lives.
+class HeldFlight {
+ public:
+  HeldFlight(SingleFlight<int, int>& flights, const Context& ctx)
+      : flight_([&flights, ctx, this] {
+          (void)flights.run(ctx, 1, [this]() -> Result<int> {
+            started_.set_value();
+            gate_.get_future().wait();
+            return 1;
+          });
+        }) {
+    started_.get_future().wait();
+  }
+  HeldFlight(const HeldFlight&) = delete;
+  HeldFlight& operator=(const HeldFlight&) = delete;
+  ~HeldFlight() {
+    gate_.set_value();
+    flight_.join();
+  }
+
+ private:
+  std::promise<void> started_;
+  std::promise<void> gate_;
+  std::thread flight_;  // last, as it uses the others
+};
+
 TEST(SingleFlight, CallersAtTheSameTimeShareOneRun) {
   SingleFlight<WatchedKey, int> flights;
   std::promise<void> compared;
@@ -57,23 +83,12 @@ TEST(SingleFlight, CallersAtTheSameTimeShareOneRun) {
 
 TEST(SingleFlight, AWaiterLeavesAtItsDeadline) {
   SingleFlight<int, int> flights;
-  std::promise<void> started;
-  std::promise<void> gate;
-  std::thread first([&] {
-    (void)flights.run(Context(), 1, [&]() -> Result<int> {
-      started.set_value();
-      gate.get_future().wait();
-      return 1;
-    });
-  });
-  started.get_future().wait();
+  HeldFlight held(flights, Context());
   Context hurried;
   hurried.deadline = std::chrono::steady_clock::now();
   auto late = flights.run(hurried, 1, []() -> Result<int> { return 2; });
   ASSERT_FALSE(late.has_value());
   EXPECT_EQ(late.error().kind(), ErrorKind::kUnavailable);
-  gate.set_value();
-  first.join();
 }
 
 TEST(SingleFlight, DifferentKeysDoNotWaitForEachOther) {
@@ -123,16 +138,7 @@ TEST(SingleFlight, AWaiterTakesOverFromAWorkerThatWasStopped) {
 
 TEST(SingleFlight, AWaiterLeavesWhenItIsStopped) {
   SingleFlight<int, int> flights;
-  std::promise<void> started;
-  std::promise<void> gate;
-  std::thread first([&] {
-    (void)flights.run(Context(), 1, [&]() -> Result<int> {
-      started.set_value();
-      gate.get_future().wait();
-      return 1;
-    });
-  });
-  started.get_future().wait();
+  HeldFlight held(flights, Context());
   std::stop_source stop;
   Context stopped;
   stopped.stop = stop.get_token();
@@ -142,47 +148,23 @@ TEST(SingleFlight, AWaiterLeavesWhenItIsStopped) {
   });
   stop.request_stop();
   EXPECT_EQ(left.get_future().get(), ErrorKind::kCancelled);
-  gate.set_value();
-  first.join();
   second.join();
 }
 
 TEST(SingleFlight, ARunBeyondItsDeadlineIsNotJoined) {
   SingleFlight<int, int> flights;
-  std::promise<void> started;
-  std::promise<void> gate;
   Context late;
   late.deadline = std::chrono::steady_clock::now();
-  std::thread first([&] {
-    (void)flights.run(late, 1, [&]() -> Result<int> {
-      started.set_value();
-      gate.get_future().wait();
-      return 1;
-    });
-  });
-  started.get_future().wait();
+  HeldFlight held(flights, late);
   EXPECT_EQ(flights.run(Context(), 1, []() -> Result<int> { return 2; }).value(), 2);
-  gate.set_value();
-  first.join();
 }
 
 TEST(SingleFlight, WhoMayNotWaitWorksByItself) {
   SingleFlight<int, int> flights;
-  std::promise<void> started;
-  std::promise<void> gate;
-  std::thread first([&] {
-    (void)flights.run(Context(), 1, [&]() -> Result<int> {
-      started.set_value();
-      gate.get_future().wait();
-      return 1;
-    });
-  });
-  started.get_future().wait();
+  HeldFlight held(flights, Context());
   Context impatient;
   impatient.may_wait = false;
   EXPECT_EQ(flights.run(impatient, 1, []() -> Result<int> { return 2; }).value(), 2);
-  gate.set_value();
-  first.join();
 }
 
 }  // namespace

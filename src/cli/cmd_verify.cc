@@ -37,7 +37,7 @@ same sources again stores it anew.)"};
   Result<ExitCode> run(Session& session) override {
     if (repair_ && !references_.empty())
       return fail(ErrorKind::kInvalidArgument, "--repair is for a whole store, without REF");
-    // It forks, so before the store is opened.
+    // Before the store is opened: a damaged database may crash what trusts it.
     bool sound = CASTORE_TRY(inspect(session));
     const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     if (repair_ && !services.upkeep)

@@ -22,7 +22,6 @@ class DirectoryCache {
 
   // Null when the service does not have it.
   Result<Entry> get(const Context& ctx, const Digest& digest);
-  void drop(const Digest& digest) { cache_.drop(digest); }
 
   // Of what is kept now.
   size_t bytes() { return cache_.weight(); }

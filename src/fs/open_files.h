@@ -5,16 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
-#include "base/bytes.h"
 #include "base/guarded.h"
-#include "digest/digest.h"
 #include "fs/filesystem.h"
 #include "fs/root_listing.h"
-#include "store/blob_service.h"
 
 namespace castore::fs {
 

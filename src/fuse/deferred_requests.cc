@@ -2,7 +2,6 @@
 #include "fuse/deferred_requests.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "base/guarded.h"
+#include "base/signals_held_back.h"
 
 namespace castore::fuse {
 namespace {
@@ -36,22 +36,6 @@ class FirstAnswer final : public ReplySink {
  private:
   std::unique_ptr<ReplySink> sink_;
   std::atomic<bool> given_ = false;
-};
-
-// Threads that are started here take no signals: those are for the program's own.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
 };
 
 }  // namespace
@@ -194,7 +178,7 @@ void DeferredRequests::submit(uint64_t unique, std::unique_ptr<Work> work,
     needs_timer = !std::exchange(queue->has_timer, true);
   }
   state_->changed.notify_all();
-  SignalsBlocked blocked;
+  SignalsHeldBack held_back;
   if (needs_thread) std::thread(State::serve, state_).detach();
   if (needs_timer) std::thread(State::expire, state_).detach();
 }

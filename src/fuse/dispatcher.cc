@@ -71,6 +71,8 @@ class Dispatcher::LaterWork final : public DeferredRequests::Work {
 
 Dispatcher::Dispatcher(fs::Filesystem& filesystem, DispatcherOptions options)
     : filesystem_(filesystem), options_(std::move(options)), deferred_(options_.deferred) {
+  CASTORE_CHECK(!options_.wishes.passthrough || options_.backing_registry != nullptr,
+                "passthrough needs somebody to hand files over");
   if (options_.backing_registry != nullptr) backing_.emplace(*options_.backing_registry);
 }
 
@@ -157,9 +159,7 @@ void Dispatcher::serve(Call& call, const InitRequest& init) {
       call.answer.error(Refusal::kNotInitialised);
       return;
     }
-    skips_opens_.store(agreement.session.has(abi::kNoOpenSupport));
-    skips_folder_opens_.store(agreement.session.has(abi::kNoOpendirSupport));
-    has_passthrough_.store(agreement.session.has(abi::kPassthrough) && backing_);
+    agreed_.store(agreement.session.agreed);
     // Before the answer: the next request may come in on another thread as soon as it is out.
     initialised_.store(true);
     call.answer.structure(agreement.reply);
@@ -219,7 +219,7 @@ void Dispatcher::serve(Call& call, const ReadlinkRequest&) {
 }
 
 void Dispatcher::serve(Call& call, const OpenRequest& open) {
-  if (skips_opens()) {
+  if (has(abi::kNoOpenSupport)) {
     call.answer.error(Refusal::kNotImplemented);
     return;
   }
@@ -234,7 +234,7 @@ void Dispatcher::serve(Call& call, const OpenRequest& open) {
   }
   abi::OpenOut out{
       .fh = *handle, .open_flags = abi::kOpenKeepCache | abi::kOpenNoFlush, .backing_id = 0};
-  if (has_passthrough_.load()) {
+  if (has(abi::kPassthrough)) {
     if (auto id = backing_->opened(call.request.node, filesystem_.backing_file(*handle))) {
       // The kernel has no cache of its own then.
       out.open_flags = abi::kOpenPassthrough | abi::kOpenNoFlush;
@@ -242,7 +242,7 @@ void Dispatcher::serve(Call& call, const OpenRequest& open) {
     }
   }
   if (!call.answer.structure(out)) {
-    if (has_passthrough_.load()) backing_->closed(call.request.node);
+    if (has(abi::kPassthrough)) backing_->closed(call.request.node);
     filesystem_.release(*handle);
   }
 }
@@ -265,13 +265,13 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
 
 void Dispatcher::serve(Call& call, const ReleaseRequest& release) {
   // One handle is released once; a guess at one must not make the kernel's count of a node wrong.
-  if (filesystem_.release(release.handle) && has_passthrough_.load())
+  if (filesystem_.release(release.handle) && has(abi::kPassthrough))
     backing_->closed(call.request.node);
   call.answer.empty();
 }
 
 void Dispatcher::serve(Call& call, const OpendirRequest&) {
-  if (skips_folder_opens()) {
+  if (has(abi::kNoOpendirSupport)) {
     call.answer.error(Refusal::kNotImplemented);
     return;
   }

@@ -23,7 +23,7 @@ namespace castore::fuse {
 
 struct DispatcherOptions {
   Wishes wishes = {};
-  // For Wishes::passthrough; outlives the dispatcher.
+  // Needed where `wishes` have passthrough; outlives the dispatcher.
   BackingRegistry* backing_registry = nullptr;
   DeferredRequests::Options deferred = {};
   // Answers the control kReportControl with a text; empty: there is no such control.
@@ -113,9 +113,8 @@ class Dispatcher {
   void serve(Call& call, const RefusedRequest& refused);
   void serve(Call& call, const IgnoredRequest&);
 
-  // Whether the kernel was told that it need not ask for opens.
-  bool skips_opens() const { return skips_opens_.load(std::memory_order_relaxed); }
-  bool skips_folder_opens() const { return skips_folder_opens_.load(std::memory_order_relaxed); }
+  // Whether INIT agreed on a flag.
+  bool has(uint64_t flag) const { return (agreed_.load(std::memory_order_relaxed) & flag) != 0; }
 
   fs::Filesystem& filesystem_;
   const DispatcherOptions options_;
@@ -125,9 +124,7 @@ class Dispatcher {
   std::optional<BackingFiles> backing_;
   Statistics statistics_;
   std::atomic<bool> initialised_ = false;
-  std::atomic<bool> skips_opens_ = false;
-  std::atomic<bool> skips_folder_opens_ = false;
-  std::atomic<bool> has_passthrough_ = false;
+  std::atomic<uint64_t> agreed_ = 0;  // the session's, for who has no time for its lock
   Guarded<std::optional<Session>> session_;
 };
 

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/guarded.h"
+#include "base/signals_held_back.h"
 #include "base/thread_pool.h"
 #include "fuse/dispatcher.h"
 #include "fuse_device/device_backings.h"
@@ -26,25 +26,6 @@ namespace castore::fuse_device {
 namespace {
 
 constexpr std::chrono::seconds kGreetingTimeout{10};
-
-// While it lives the calling thread, and threads it starts for good, take no signals but those that
-// tell of their own faults.
-class SignalsHeldBack {
- public:
-  SignalsHeldBack() {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF})
-      ::sigdelset(&all, fault);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsHeldBack(const SignalsHeldBack&) = delete;
-  SignalsHeldBack& operator=(const SignalsHeldBack&) = delete;
-  ~SignalsHeldBack() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -250,15 +231,14 @@ Result<void> FuseServer::wait() {
     must_end = !std::exchange(state->mount_ended, true);
   }
   Result<void> ended;
-  if (must_end) ended = end_mount();
   connection_->dispatcher.stop_all();
+  if (must_end) ended = end_mount();
   auto threads_ended = wait_for_threads();
   if (!ended) return ended;
   return threads_ended;
 }
 
 Result<void> FuseServer::end_mount() {
-  connection_->dispatcher.stop_all();
   uint64_t one = 1;
   ssize_t written = ::write(connection_->stop_event.get(), &one, sizeof one);
   CASTORE_CHECK(written == sizeof one || !connection_->stop_event, "an event counts to one");

@@ -14,6 +14,9 @@ namespace {
 
 constexpr unsigned kReadersMax = 1024;
 
+// NOTLS: a snapshot belongs to an object, not to a thread.
+constexpr unsigned kFlags = MDB_NOSUBDIR | MDB_NOTLS;
+
 MDB_val value_of(ByteView bytes) {
   return {bytes.size(), const_cast<void*>(static_cast<const void*>(bytes.data()))};
 }
@@ -48,6 +51,11 @@ std::unexpected<Error> Database::failure(int code, std::string_view doing) const
   }
 }
 
+unsigned read_only_flags(const std::string& path) {
+  const bool can_lock = ::access((path + "-lock").c_str(), R_OK | W_OK) == 0;
+  return kFlags | MDB_RDONLY | (can_lock ? 0 : MDB_NOLOCK);
+}
+
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access access) {
   std::unique_ptr<Database> database(new Database(path));
   constexpr std::string_view kDoing = "opening the database";
@@ -57,12 +65,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access
     return database->failure(code, kDoing);
   if (int code = mdb_env_set_maxdbs(env, kTableCount)) return database->failure(code, kDoing);
   if (int code = mdb_env_set_maxreaders(env, kReadersMax)) return database->failure(code, kDoing);
-  // NOTLS: a snapshot belongs to an object, not to a thread.
-  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
-  if (access == Access::kRead) {
-    flags |= MDB_RDONLY;
-    if (::access((path + "-lock").c_str(), R_OK | W_OK) != 0) flags |= MDB_NOLOCK;
-  }
+  const unsigned flags = access == Access::kRead ? read_only_flags(path) : kFlags;
   if (int code = mdb_env_open(env, path.c_str(), flags, 0644)) {
     if (code == ENOMEM)
       return fail(ErrorKind::kExhausted,

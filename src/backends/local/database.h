@@ -32,6 +32,10 @@ inline constexpr uint64_t kDatabaseBytesMax = uint64_t{64} << 30;  // TSan leave
 inline constexpr uint64_t kDatabaseBytesMax = uint64_t{1} << 40;
 #endif
 
+// How LMDB opens the database at `path` to read it: without locks where the lock file cannot be
+// written.
+unsigned read_only_flags(const std::string& path);
+
 // LMDB with our tables, errors and lifetimes.
 //
 //   Threads   any number of readers, in any threads; one writer at a time over all processes (the

@@ -7,8 +7,6 @@
 // nodes growing down. A value that is too long for a page has overflow pages of its own.
 #include "backends/local/database_pages.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -112,11 +110,9 @@ class Pin {
  public:
   static Result<std::unique_ptr<Pin>> set(const std::string& path) {
     auto pin = std::make_unique<Pin>();
-    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY;
-    if (::access((path + "-lock").c_str(), R_OK | W_OK) != 0) flags |= MDB_NOLOCK;
     int code = mdb_env_create(&pin->env_);
     if (code == 0) code = mdb_env_set_mapsize(pin->env_, kDatabaseBytesMax);
-    if (code == 0) code = mdb_env_open(pin->env_, path.c_str(), flags, 0);
+    if (code == 0) code = mdb_env_open(pin->env_, path.c_str(), read_only_flags(path), 0);
     if (code == 0) code = mdb_txn_begin(pin->env_, nullptr, MDB_RDONLY, &pin->txn_);
     if (code == 0) return pin;
     return fail(ErrorKind::kCorrupt, "opening {}: {}", path, mdb_strerror(code));
