@@ -81,7 +81,12 @@ class OrderedWindow {
     bool found = false;  // asked once: a window beside this one may change the answer
     state.wait(work_added_, [&] { return (found = find_work(*state)) || is_over(*state); });
     --state->idle_workers;
-    if (!found) return std::nullopt;
+    if (!found) {
+      // Others may sleep for want of room, and nothing else would tell them that all is taken.
+      state.unlock();
+      work_added_.notify_all();
+      return std::nullopt;
+    }
     const uint64_t number = state->taken++;
     ++state->in_hand;
     budget_.take(item_bytes_max_);

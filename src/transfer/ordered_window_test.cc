@@ -98,6 +98,22 @@ TEST(OrderedWindow, AWindowThatHoldsNothingGetsOnThoughOthersSpentTheBudget) {
   EXPECT_FALSE(window.next());
 }
 
+// Class of fault: who sleeps for want of room is not told that there is no more work.
+TEST(OrderedWindow, WorkersThatWaitedForRoomEndWithTheOthers) {
+  Budget budget(100);
+  budget.take(100);
+  for (int round = 0; round < 200; ++round) {
+    OrderedWindow<int> window(64, budget, 10);
+    for (int i = 0; i < 50; ++i) window.add(i, true);
+    window.end();
+    std::vector<std::jthread> workers;
+    for (int i = 0; i < 4; ++i)
+      workers.emplace_back([&] {
+        while (auto taken = window.take()) window.finish(*taken, 0, false);
+      });
+  }
+}
+
 TEST(OrderedWindow, GivesBackToTheBudgetWhatItHeldAtItsEnd) {
   Budget budget(100);
   {

@@ -11,7 +11,6 @@
 #include <memory>
 #include <vector>
 
-#include "base/file.h"
 #include "model/limits.h"
 
 namespace castore::transfer {
@@ -131,7 +130,7 @@ class TreeWalk {
     Level& level = levels_.back();
     if (!level.folder) {
       level.folder = CASTORE_TRY(open(*left.folder, "..", level.place));
-      struct stat status = CASTORE_TRY(stat_fd(level.folder->fd.get(), level.folder->path_of(".")));
+      struct stat status = CASTORE_TRY(attributes_of(*level.folder));
       if (status.st_dev != level.device || status.st_ino != level.inode)
         return fail(ErrorKind::kUnavailable, "{} was moved to another folder while it was read",
                     left.folder->path_of("."));
@@ -147,10 +146,18 @@ class TreeWalk {
     return std::make_shared<SourceFolder>(std::move(fd), std::move(place), *std::move(slot));
   }
 
+  // Puts the path together only for a message: it is as long as the tree is deep.
+  static Result<struct stat> attributes_of(const SourceFolder& folder) {
+    struct stat status;
+    if (::fstat(folder.fd.get(), &status) != 0)
+      return fail_errno(errno, "reading the attributes of {}", folder.path_of("."));
+    return status;
+  }
+
   // Entries that were emitted keep it open for as long as they need it.
   static Result<void> close(Level& level) {
     if (!level.folder) return {};
-    struct stat status = CASTORE_TRY(stat_fd(level.folder->fd.get(), level.folder->path_of(".")));
+    struct stat status = CASTORE_TRY(attributes_of(*level.folder));
     level.device = status.st_dev;
     level.inode = status.st_ino;
     level.folder.reset();
