@@ -15,6 +15,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "backends/local/local_store.h"
 #include "backends/local/pack_files.h"
@@ -274,7 +275,8 @@ class PowerDisk final : public Disk {
       fs::copy_file(store_ + "/format", image_ + "/format");
       fs::copy_file(store_ + "/database", image_ + "/database");
       restore("", unflushed);
-      look_(image_);
+      // On another thread, as another process would: this one may be in a transaction.
+      std::thread(look_, image_).join();
       looks++;
     }
   }
