@@ -44,7 +44,8 @@ Session::Session(CommonOptions options)
 
 Result<Session::Opened> Session::start(config::Access access) {
   Context ctx = CASTORE_TRY(stoppable_context());
-  return Opened{.ctx = std::move(ctx), .services = CASTORE_TRY(open(access))};
+  store::Services services = CASTORE_TRY(open(access));
+  return Opened{.ctx = std::move(ctx), .services = std::move(services)};
 }
 
 Result<Context> Session::stoppable_context(std::optional<std::chrono::seconds> grace) {
