@@ -11,8 +11,10 @@ endif()
 
 find_program(CASTORE_CCACHE ccache)
 if(CASTORE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_C_COMPILER_LAUNCHER ${CASTORE_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CASTORE_CCACHE})
+  # Paths inside the checkout count as relative, so that clones and worktrees share what they compile.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CASTORE_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 # 64-bit off_t everywhere; the store's files do not fit in 31 bits.
