@@ -90,7 +90,11 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Access
     } else {
       mdb_txn_abort(txn);
     }
-    if (code == 0) return database;
+    if (code == 0) {
+      mdb_filehandle_t file = -1;
+      if (mdb_env_get_fd(env, &file) == 0) database->pages_.find(file, kDatabaseBytesMax);
+      return database;
+    }
     if (code != MDB_NOTFOUND || create || access == Access::kRead)
       return database->failure(code, kDoing);
   }
@@ -132,6 +136,7 @@ Database::Reader::~Reader() {
 Result<std::optional<ByteView>> Database::Reader::get(Table table, ByteView key) const {
   MDB_val key_value = value_of(key);
   MDB_val value;
+  database_->pages_.touch();
   int code = mdb_get(txn_, database_->dbi(table), &key_value, &value);
   if (code == MDB_NOTFOUND) return std::nullopt;
   if (code != 0) return database_->failure(code, "reading");
@@ -175,6 +180,7 @@ Result<uint64_t> Database::Reader::count(Table table) const {
 Result<Database::Writer> Database::write() {
   MDB_txn* txn = nullptr;
   if (int code = mdb_txn_begin(env_, nullptr, 0, &txn)) return failure(code, "beginning to write");
+  pages_.begin_counting();
   return Writer(this, txn);
 }
 
@@ -188,6 +194,7 @@ Database::Writer::~Writer() {
 Result<void> Database::Writer::upsert(Table table, ByteView key, ByteView value) {
   MDB_val key_value = value_of(key);
   MDB_val data = value_of(value);
+  database_->pages_.touch();
   if (int code = mdb_put(txn_, database_->dbi(table), &key_value, &data, 0))
     return database_->failure(code, "writing");
   return {};

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/local/mapped_pages.h"
 #include "base/bytes.h"
 #include "base/guarded.h"
 #include "base/result.h"
@@ -119,6 +120,7 @@ class Database {
   std::string path_;
   MDB_env* env_ = nullptr;
   std::array<MDB_dbi, kTableCount> dbis_{};
+  MappedPages pages_;
   Guarded<std::vector<MDB_txn*>> idle_readers_;  // reset, ready for mdb_txn_renew
 };
 
