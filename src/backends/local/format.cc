@@ -15,6 +15,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "backends/local/database.h"
 #include "base/file.h"
 
 namespace castore::backends::local {
@@ -64,20 +65,29 @@ Result<bool> is_unused(const std::string& folder) {
   return true;
 }
 
-// Makes `folder`, for its owner alone, and those it is in; each on disk before the next.
+// Puts the names in `folder` on disk. One that we may not write to got no name from us.
+Result<void> sync_names(const std::string& folder) {
+  const char* path = folder.empty() ? "." : folder.c_str();
+  if (::access(path, W_OK) != 0) return {};
+  if (::access(path, R_OK) == 0) return sync_folder(path);
+  ::sync();  // one that cannot be opened cannot be flushed alone
+  return {};
+}
+
+// Makes `folder`, for its owner alone, and those it is in; on disk when it returns.
 Result<void> make_store_folder(const std::string& folder) {
   if (::access(folder.c_str(), F_OK) == 0) return {};
-  std::string parent = std::filesystem::path(folder).parent_path();
-  if (!parent.empty() && ::access(parent.c_str(), F_OK) != 0) {
-    // Of those above, how they are made is none of our business; that they are there is.
-    CASTORE_TRY(make_folders(parent, 0755));
-    for (std::filesystem::path above = parent; above.has_relative_path();) {
-      above = above.parent_path();
-      CASTORE_TRY(sync_folder(above.empty() ? "." : above.string()));
-    }
-  }
+  const std::filesystem::path parent = std::filesystem::path(folder).parent_path();
+  // Of those above, how they are made is none of our business; that they are there is.
+  const bool is_first = !parent.empty() && ::access(parent.c_str(), F_OK) != 0;
+  if (is_first) CASTORE_TRY(make_folders(parent, 0755));
   CASTORE_TRY(make_folders(folder, kStoreFolderMode));
-  return sync_folder(parent.empty() ? "." : parent);
+  CASTORE_TRY(sync_names(parent));
+  for (auto above = parent; is_first && above.has_relative_path();) {
+    above = above.parent_path();
+    CASTORE_TRY(sync_names(above));
+  }
+  return {};
 }
 
 // Nothing: there is none.
@@ -88,26 +98,6 @@ Result<std::optional<std::string>> read_format(const std::string& folder) {
   return std::unexpected(std::move(content).error());
 }
 
-// The content of STORE/format, made where it was missing.
-Result<std::string> find_or_make(const std::string& folder, OpenMode mode) {
-  if (auto content = CASTORE_TRY(read_format(folder))) return *std::move(content);
-  if (mode == OpenMode::kExisting)
-    return fail(ErrorKind::kNotFound, "there is no castore store in {}; `castore import` makes one",
-                folder);
-  CASTORE_TRY(make_store_folder(folder));
-  // Two processes that make one store at once: the second finds it made.
-  UniqueFd lock = CASTORE_TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
-  while (::flock(lock.get(), LOCK_EX) != 0)
-    if (errno != EINTR) return fail_errno(errno, "locking {}", folder);
-  if (auto content = CASTORE_TRY(read_format(folder))) return *std::move(content);
-  if (!CASTORE_TRY(is_unused(folder)))
-    return fail(ErrorKind::kUnsupported,
-                "{} is not a castore store and not empty; choose another folder", folder);
-  std::string text = fmt::format("{}{}\n", kFormatPrefix, kLocalFormatVersion);
-  CASTORE_TRY(write_file_atomically(folder + "/format", bytes_of(text), 0644));
-  return text;
-}
-
 Result<bool> has_content(const std::string& folder) {
   std::error_code error;
   bool is_empty = std::filesystem::is_empty(folder, error);
@@ -116,19 +106,45 @@ Result<bool> has_content(const std::string& folder) {
   return fail_errno(error.value(), "listing {}", folder);
 }
 
-// A database is made with the store, before anything is stored. One that is not there, or empty,
-// where objects are was lost; a new one would know none of them.
-Result<void> check_database_is_there(const std::string& folder) {
+bool has_database(const std::string& folder) {
   struct stat status;
-  std::string path = database_path(folder);
-  if (::stat(path.c_str(), &status) == 0 && status.st_size > 0) return {};
-  for (const char* objects : {"/packs", "/blobs"})
-    if (CASTORE_TRY(has_content(folder + objects)))
-      return fail(ErrorKind::kCorrupt,
-                  "{} is gone, and {} holds what it knew about; put the database back, or move the "
-                  "whole store away and import again",
-                  path, folder + objects);
-  return {};
+  return ::stat(database_path(folder).c_str(), &status) == 0 && status.st_size > 0;
+}
+
+// An empty database, which gets its name when it is on disk.
+Result<void> make_database(const std::string& folder) {
+  const std::string path = database_path(folder);
+  const std::string unfinished = path + ".new";
+  const auto remove = [](const std::string& name) -> Result<void> {
+    if (::unlink(name.c_str()) == 0 || errno == ENOENT) return {};
+    return fail_errno(errno, "removing {}", name);
+  };
+  CASTORE_TRY(remove(unfinished));  // of one who was killed here
+  CASTORE_TRY(Database::open(unfinished, Database::Access::kWrite));
+  CASTORE_TRY(remove(unfinished + "-lock"));
+  if (::rename(unfinished.c_str(), path.c_str()) != 0)
+    return fail_errno(errno, "renaming {} to {}", unfinished, path);
+  return sync_folder(folder);
+}
+
+// The store is made before anything is stored in it, the database last.
+Result<void> make_store(const std::string& folder) {
+  CASTORE_TRY(make_store_folder(folder));
+  // Two processes that make one store at once: the second finds it made.
+  UniqueFd lock = CASTORE_TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
+  while (::flock(lock.get(), LOCK_EX) != 0)
+    if (errno != EINTR) return fail_errno(errno, "locking {}", folder);
+  if (auto content = CASTORE_TRY(read_format(folder))) {
+    CASTORE_TRY(check_version(folder, *content));
+  } else {
+    if (!CASTORE_TRY(is_unused(folder)))
+      return fail(ErrorKind::kUnsupported,
+                  "{} is not a castore store and not empty; choose another folder", folder);
+    std::string text = fmt::format("{}{}\n", kFormatPrefix, kLocalFormatVersion);
+    CASTORE_TRY(write_file_atomically(folder + "/format", bytes_of(text), 0644));
+  }
+  if (has_database(folder)) return {};
+  return make_database(folder);
 }
 
 }  // namespace
@@ -137,9 +153,28 @@ std::string database_path(const std::string& store_folder) {
   return store_folder + "/database";
 }
 
+std::string without_trailing_slashes(std::string folder) {
+  while (folder.size() > 1 && (folder.ends_with('/') || folder.ends_with("/.")))
+    folder.pop_back();
+  return folder;
+}
+
 Result<void> prepare_folder(const std::string& folder, OpenMode mode) {
-  CASTORE_TRY(check_version(folder, CASTORE_TRY(find_or_make(folder, mode))));
-  return check_database_is_there(folder);
+  if (auto content = CASTORE_TRY(read_format(folder))) {
+    CASTORE_TRY(check_version(folder, *content));
+    if (has_database(folder)) return {};
+    // A new database would know nothing of what is there.
+    for (const char* objects : {"/packs", "/blobs"})
+      if (CASTORE_TRY(has_content(folder + objects)))
+        return fail(ErrorKind::kCorrupt,
+                    "{} is gone, and {} holds what it knew about; put the database back, or move "
+                    "the whole store away and import again",
+                    database_path(folder), folder + objects);
+  }
+  if (mode == OpenMode::kExisting) 
+    return fail(ErrorKind::kNotFound, "there is no castore store in {}; `castore import` makes one",
+                folder);
+  return make_store(folder);
 }
 
 }  // namespace castore::backends::local

@@ -43,8 +43,6 @@ Result<std::unique_ptr<local::LocalState>> open_state(const std::string& folder,
   auto database = CASTORE_TRY(local::Database::open(
       local::database_path(folder),
       for_reading ? local::Database::Access::kRead : local::Database::Access::kWrite));
-  // The name of a new database.
-  if (mode == OpenMode::kCreate) CASTORE_TRY(tuning.disk->flush_folder(folder));
   auto state = std::make_unique<local::LocalState>(folder, std::move(database), tuning);
   if (!for_reading) CASTORE_TRY(state->files.prepare());
   return state;
@@ -56,8 +54,9 @@ Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, 
   return open(folder, mode, local::Tuning());
 }
 
-Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode,
+Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& given, OpenMode mode,
                                                      const local::Tuning& tuning) {
+  const std::string folder = local::without_trailing_slashes(given);
   std::string doing = fmt::format("opening the store {}", folder);
   CASTORE_TRY_WHILE(local::prepare_folder(folder, mode), "{}", doing);
   struct stat status;

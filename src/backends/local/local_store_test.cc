@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -113,6 +114,27 @@ TEST_F(LocalStoreTest, AStoreWhoseMakingWasCutOffIsMadeAgain) {
   std::filesystem::create_directories(store_);
   std::ofstream(store_ + "/format.tmp.77") << "castore lo";
   EXPECT_TRUE(LocalStore::open(store_, OpenMode::kCreate));
+}
+
+// What a loss of power leaves of a new file: its name, and any of its bytes or none.
+TEST_F(LocalStoreTest, AStoreWhoseDatabaseWasNotFinishedIsMadeAgain) {
+  for (const char* left : {"", "LMDB wrote no more than this", "no file"}) {
+    std::filesystem::remove_all(store_);
+    write_format("castore local store, format 1\n");
+    if (left != std::string_view("no file")) {
+      std::ofstream(store_ + "/database.new") << left;
+      std::ofstream(store_ + "/database.new-lock") << left;
+    }
+    Error error = open_error(OpenMode::kExisting);
+    EXPECT_EQ(error.kind(), ErrorKind::kNotFound) << error.message();
+    auto store = LocalStore::open(store_, OpenMode::kCreate);
+    ASSERT_TRUE(store) << store.error().message();
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(store_))
+      names.insert(entry.path().filename());
+    EXPECT_THAT(names, testing::IsSupersetOf({"format", "database"}));
+    EXPECT_THAT(names, testing::Not(testing::Contains(HasSubstr(".new"))));
+  }
 }
 
 TEST_F(LocalStoreTest, OpeningAFolderTwiceGivesOneStore) {
@@ -303,9 +325,12 @@ TEST_F(LocalStoreTest, WithoutRoomNothingIsLostAndTheNextSyncSucceeds) {
 }
 
 TEST_F(LocalStoreTest, ItsFolderIsForItsOwnerAlone) {
-  store_ = folder_ + "/above/store";
-  open();
-  EXPECT_EQ(std::filesystem::status(store_).permissions(), std::filesystem::perms(0700));
+  for (const char* as_given : {"/above/store", "/slash/", "/slashes//", "/dots/./", "/dot/."}) {
+    store_ = folder_ + as_given;
+    open();
+    EXPECT_EQ(std::filesystem::status(store_).permissions(), std::filesystem::perms(0700))
+        << as_given;
+  }
 }
 
 TEST_F(LocalStoreTest, SeveralProcessesMakeOneStoreAtOnce) {
