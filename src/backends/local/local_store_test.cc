@@ -173,7 +173,7 @@ TEST_F(LocalStoreTest, FindsEverythingAgainAfterClosing) {
   ASSERT_TRUE(facts);
   EXPECT_EQ(facts->blobs, 6u);
   EXPECT_EQ(facts->directories, 1u);
-  EXPECT_EQ(facts->packs, 1u);
+  EXPECT_EQ(facts->packs, 2u) << "one of blobs, one of directories";
 }
 
 TEST_F(LocalStoreTest, ALargeBlobIsAReadOnlyFileOfItsOwn) {
@@ -291,7 +291,7 @@ TEST_F(LocalStoreTest, TwoProcessesWriteAtOnceIntoPacksOfTheirOwn) {
   EXPECT_EQ(status, 0);
   EXPECT_EQ(get(*store->blobs(), blake3("from the child")), "from the child");
   EXPECT_EQ(get(*store->blobs(), blake3("from the parent")), "from the parent");
-  EXPECT_TRUE(std::filesystem::exists(local::pack_path(store_, 2)));
+  for (uint64_t pack : {1, 3}) EXPECT_TRUE(std::filesystem::exists(local::pack_path(store_, pack)));
   for (int fd : {ready[0], ready[1], go[0], go[1]}) ::close(fd);
 }
 

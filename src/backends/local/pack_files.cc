@@ -49,33 +49,35 @@ std::string pack_path(const std::string& store_folder, uint64_t pack) {
   return fmt::format("{}/packs/{:08}.pack", store_folder, pack);
 }
 
-Result<std::shared_ptr<const UniqueFd>> PackReader::open(uint64_t pack) {
+Result<std::shared_ptr<const PackReader::OpenPack>> PackReader::open(uint64_t pack) {
   {
     auto open = open_.lock();
     if (auto found = open->find(pack); found != open->end()) return found->second;
   }
-  auto fd = open_file(pack_path(folder_, pack), O_RDONLY);
+  std::string path = pack_path(folder_, pack);
+  auto fd = open_file(path, O_RDONLY);
   if (!fd) {
     // The database speaks of it.
     ErrorKind kind =
         fd.error().kind() == ErrorKind::kNotFound ? ErrorKind::kCorrupt : fd.error().kind();
     return std::unexpected(Error(kind, fd.error().message()));
   }
-  auto shared = std::make_shared<const UniqueFd>(std::move(*fd));
+  auto shared = std::make_shared<const OpenPack>(std::move(*fd), std::move(path));
   auto open = open_.lock();
   if (open->size() >= kOpenPacksMax) open->clear();
   return open->try_emplace(pack, std::move(shared)).first->second;
 }
 
 Result<Bytes> PackReader::read(const ObjectRecord& place) {
-  auto fd = CASTORE_TRY(open(place.pack));
-  std::vector<std::byte> bytes(static_cast<size_t>(place.size));
-  std::string path = pack_path(folder_, place.pack);
-  size_t n = CASTORE_TRY(read_at(fd->get(), place.offset, bytes, path));
+  auto pack = CASTORE_TRY(open(place.pack));
+  readahead_.before_read(pack->fd.get(), place);
+  auto owner = std::make_shared_for_overwrite<std::byte[]>(static_cast<size_t>(place.size));
+  MutableByteView bytes(owner.get(), static_cast<size_t>(place.size));
+  size_t n = CASTORE_TRY(read_at(pack->fd.get(), place.offset, bytes, pack->path));
   if (n != bytes.size())
     return fail(ErrorKind::kCorrupt, "{} ends {} bytes after offset {}, where {} bytes should be",
-                path, n, place.offset, place.size);
-  return Bytes::take(std::move(bytes));
+                pack->path, n, place.offset, place.size);
+  return Bytes(std::move(owner), bytes);
 }
 
 PackWriter::~PackWriter() {
@@ -87,19 +89,22 @@ PackWriter::~PackWriter() {
   }
 }
 
-Result<void> PackWriter::append(std::span<const Bytes> objects, std::span<ObjectRecord> places) {
-  if (current_ == 0 || taken_.at(current_).end >= tuning_.pack_bytes_max) CASTORE_TRY(take_pack());
-  Taken& pack = taken_.at(current_);
+Result<void> PackWriter::append(PackOf kind, std::span<const Bytes> objects,
+                                std::span<ObjectRecord> places) {
+  if (current(kind) == 0 || taken_.at(current(kind)).end >= tuning_.pack_bytes_max)
+    CASTORE_TRY(take_pack(kind));
+  const uint64_t number = current(kind);
+  Taken& pack = taken_.at(number);
   uint64_t end = pack.end;
   std::vector<iovec> parts;
   parts.reserve(objects.size());
   for (size_t i = 0; i < objects.size(); ++i) {
-    places[i] = {objects[i].size(), current_, end};
+    places[i] = {objects[i].size(), number, end};
     parts.push_back({const_cast<std::byte*>(objects[i].data()), objects[i].size()});
     end += objects[i].size();
   }
   auto written =
-      write_vector(pack.fd.get(), pack.end, std::move(parts), pack_path(folder_, current_));
+      write_vector(pack.fd.get(), pack.end, std::move(parts), pack_path(folder_, number));
   if (!written) {
     // On a full disk, the part that fitted is room.
     (void)::ftruncate(pack.fd.get(), static_cast<off_t>(pack.end));
@@ -142,11 +147,11 @@ void PackWriter::ends_recorded() {
     pack.is_new = pack.is_new && pack.end == 0;
     pack.begin = pack.end;
   }
-  std::erase_if(taken_, [&](const auto& entry) { return entry.first != current_; });
+  std::erase_if(taken_, [&](const auto& entry) { return std::ranges::find(current_, entry.first) == current_.end(); });
 }
 
 // Goes on with a pack that has room and no writer, or begins a new one.
-Result<void> PackWriter::take_pack() {
+Result<void> PackWriter::take_pack(PackOf kind) {
   std::vector<std::pair<uint64_t, uint64_t>> known;  // number, end
   {
     Database::Reader reader = CASTORE_TRY(database_.read());
@@ -159,12 +164,12 @@ Result<void> PackWriter::take_pack() {
     }
   }
   for (auto [pack, end] : known)
-    if (end < tuning_.pack_bytes_max && !taken_.contains(pack) &&
+    if (kind_of_pack(pack) == kind && end < tuning_.pack_bytes_max && !taken_.contains(pack) &&
         CASTORE_TRY(take_known(pack, end)))
       return {};
   CASTORE_TRY(make_folders(folder_ + "/packs", 0755));
   for (uint64_t pack = known.empty() ? 1 : known.back().first + 1;; ++pack)
-    if (CASTORE_TRY(make_new(pack))) return {};
+    if (kind_of_pack(pack) == kind && CASTORE_TRY(make_new(pack))) return {};
 }
 
 // False when somebody else writes to it, or nobody should.
@@ -181,7 +186,7 @@ Result<bool> PackWriter::take_known(uint64_t pack, uint64_t recorded_end) {
   // Shorter: cut by somebody, nothing to build on.
   if (size < recorded_end || size >= tuning_.pack_bytes_max) return false;
   taken_[pack] = {std::move(*fd), size, size, size, false};
-  current_ = pack;
+  current(kind_of_pack(pack)) = pack;
   return true;
 }
 
@@ -198,7 +203,7 @@ Result<bool> PackWriter::make_new(uint64_t pack) {
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return fail_errno(errno, "locking {}", path);
   folder_changed_ = true;
   taken_[pack] = {std::move(fd), 0, 0, 0, true};
-  current_ = pack;
+  current(kind_of_pack(pack)) = pack;
   return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "backends/local/database.h"
+#include "backends/local/pack_readahead.h"
 #include "backends/local/records.h"
 #include "backends/local/tuning.h"
 #include "base/bytes.h"
@@ -22,6 +24,14 @@ namespace castore::backends::local {
 // nothing but the bytes of its objects.
 std::string pack_path(const std::string& store_folder, uint64_t pack);
 
+// Blobs are written to packs of odd numbers, directories to those of even numbers: who walks a tree
+// reads a few megabytes lying together, not a little out of each corner of the store. Readers rely
+// on nothing of the kind.
+enum class PackOf { kBlobs, kDirectories };
+constexpr PackOf kind_of_pack(uint64_t pack) {
+  return pack % 2 == 1 ? PackOf::kBlobs : PackOf::kDirectories;
+}
+
 // Reads from packs. Any thread.
 class PackReader {
  public:
@@ -31,10 +41,15 @@ class PackReader {
   Result<Bytes> read(const ObjectRecord& place);
 
  private:
-  Result<std::shared_ptr<const UniqueFd>> open(uint64_t pack);
+  struct OpenPack {
+    UniqueFd fd;
+    std::string path;
+  };
+  Result<std::shared_ptr<const OpenPack>> open(uint64_t pack);
 
   std::string folder_;
-  Guarded<std::map<uint64_t, std::shared_ptr<const UniqueFd>>> open_;
+  Guarded<std::map<uint64_t, std::shared_ptr<const OpenPack>>> open_;
+  PackReadahead readahead_;
 };
 
 // Appends to packs. One thread.
@@ -54,9 +69,9 @@ class PackWriter {
   PackWriter& operator=(PackWriter&&) = delete;
   ~PackWriter();
 
-  // Writes the objects one after the other into one pack and sets their places. Nothing counts as
-  // written when it fails. Not on disk before `flush`.
-  Result<void> append(std::span<const Bytes> objects, std::span<ObjectRecord> places);
+  // Writes the objects one after the other into one pack of that kind and sets their places.
+  // Nothing counts as written when it fails. Not on disk before `flush`.
+  Result<void> append(PackOf kind, std::span<const Bytes> objects, std::span<ObjectRecord> places);
 
   // Makes appended bytes durable.
   Result<void> flush();
@@ -67,7 +82,7 @@ class PackWriter {
   void ends_recorded();
 
   // Lets go of all packs as they are, where nobody knows what of them the database has recorded.
-  void abandon() { taken_.clear(), current_ = 0; }
+  void abandon() { taken_.clear(), current_ = {}; }
 
  private:
   // A pack this writer holds locked.
@@ -79,7 +94,8 @@ class PackWriter {
     bool is_new = false;  // the database does not know it yet
   };
 
-  Result<void> take_pack();
+  uint64_t& current(PackOf kind) { return current_[static_cast<size_t>(kind)]; }
+  Result<void> take_pack(PackOf kind);
   Result<bool> take_known(uint64_t pack, uint64_t recorded_end);
   Result<bool> make_new(uint64_t pack);
 
@@ -87,8 +103,8 @@ class PackWriter {
   Database& database_;
   Tuning tuning_;
   std::map<uint64_t, Taken> taken_;
-  uint64_t current_ = 0;         // of them; 0: none
-  bool folder_changed_ = false;  // packs/ has a new name in it
+  std::array<uint64_t, 2> current_{};  // of them, one of each kind; 0: none
+  bool folder_changed_ = false;        // packs/ has a new name in it
 };
 
 }  // namespace castore::backends::local

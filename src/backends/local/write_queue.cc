@@ -198,11 +198,11 @@ void WriteQueue::run() {
 // Moves the bytes of waiting objects to a pack. Others may look objects up, and add more,
 // meanwhile.
 Result<void> WriteQueue::pack(Batch& batch) {
-  CASTORE_TRY(pack(batch, batch.blobs));
-  return pack(batch, batch.directories);
+  CASTORE_TRY(pack(batch, PackOf::kBlobs, batch.blobs));
+  return pack(batch, PackOf::kDirectories, batch.directories);
 }
 
-Result<void> WriteQueue::pack(Batch& batch, Objects<PendingObject>& objects) {
+Result<void> WriteQueue::pack(Batch& batch, PackOf kind, Objects<PendingObject>& objects) {
   std::vector<Bytes> contents;
   {
     auto state = state_.lock();
@@ -213,7 +213,7 @@ Result<void> WriteQueue::pack(Batch& batch, Objects<PendingObject>& objects) {
   }
   if (contents.empty()) return {};
   std::vector<ObjectRecord> places(contents.size());
-  CASTORE_TRY(packs_.append(contents, places));
+  CASTORE_TRY(packs_.append(kind, contents, places));
   auto state = state_.lock();
   for (const ObjectRecord& place : places) {
     PendingObject& object = objects.at(objects.packed_count++);

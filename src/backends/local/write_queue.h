@@ -141,7 +141,7 @@ class WriteQueue {
   bool has_work(const State& state) const;
   void run();
   Result<void> pack(Batch& batch);
-  Result<void> pack(Batch& batch, Objects<PendingObject>& objects);
+  Result<void> pack(Batch& batch, PackOf kind, Objects<PendingObject>& objects);
   Result<void> write(Batch& batch, bool& is_unknown);
   Result<void> index(Batch& batch, bool& is_unknown);
   Result<void> commit(Database::Writer& writer, bool& is_unknown);
