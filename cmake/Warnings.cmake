@@ -3,9 +3,6 @@
 add_library(castore_warnings INTERFACE)
 target_compile_options(castore_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor>)
-# clang blames us for a deprecated function that libstdc++ 12 uses inside stable_sort and inplace_merge.
-target_compile_options(castore_warnings INTERFACE
-  $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-deprecated-declarations>)
 # Clang counts changes of sign among conversions, which GCC does not for C++, and sees libstdc++'s own
 # use of what that deprecated.
 target_compile_options(castore_warnings INTERFACE

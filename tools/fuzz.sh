@@ -19,18 +19,18 @@ if ((${#targets[@]} == 0)); then
   done
 fi
 
-cmake --preset fuzz >/dev/null
-cmake --build build/fuzz --target fuzz_targets
+cmake --preset asan >/dev/null
+cmake --build build/asan --target fuzz_targets
 
 fuzz_one() {
   local target=$1 found=build/fuzz/corpus/$1 findings=build/fuzz/findings/$1
   mkdir -p "$found" "$findings"
   # detect_leaks: one-off allocations of libraries would be reported at each exit.
-  if ! "build/fuzz/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+  if ! "build/asan/fuzz/${target}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
     -close_fd_mask=1 -verbosity=0 -print_final_stats=1 -artifact_prefix="$findings/" \
     "$found" "fuzz/corpus/$target" >"build/fuzz/$target.log" 2>&1; then
     tail -n 60 "build/fuzz/$target.log"
-    echo "$target: FAILED; repeat with build/fuzz/fuzz/${target}_fuzz $findings/<file>"
+    echo "$target: FAILED; repeat with build/asan/fuzz/${target}_fuzz $findings/<file>"
     return 1
   fi
   echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$target.log") inputs"
