@@ -49,7 +49,8 @@ tests() {
   rm -rf "$reports" "$junit"
   mkdir -p "$reports"
   printf '%-16s ' "$name"
-  ASAN_OPTIONS=log_path=$reports/asan UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan \
+  ASAN_OPTIONS=log_path=$reports/asan:allow_addr2line=1 \
+    UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan:allow_addr2line=1 \
     TSAN_OPTIONS=log_path=$reports/tsan:second_deadlock_stack=1 \
     "${run_under[@]}" bash -c "$command --output-junit $junit" >"$log" 2>&1 </dev/null
   local status=$? run=0 bad=0 left_out=0
@@ -114,7 +115,7 @@ else
 fi
 
 if step 'tsan build' 'cmake --preset tsan && cmake --build --preset tsan'; then
-  tests 'tsan tests' tsan -L 'unit|conformance|mount'
+  tests 'tsan tests' tsan -L 'unit|conformance|mount|stress'
 else
   skip 'tsan tests' 'no build'
 fi
