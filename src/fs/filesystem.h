@@ -88,6 +88,13 @@ struct BackingFile {
   std::shared_ptr<const void> keep_alive;
 };
 
+// Where the bytes of a read lie in such a file.
+struct FileRange {
+  BackingFile file;
+  uint64_t offset = 0;
+  size_t size = 0;
+};
+
 struct Totals {
   uint64_t nodes = 0;  // nodes the kernel knows now
   uint64_t handles = 0;
@@ -150,6 +157,10 @@ class Filesystem {
   // used when the bytes are not in memory already.
   FsResult<ReadBytes> read(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
                            size_t size, MutableByteView scratch);
+  // The same for who can hand bytes of a file on without looking at them. Nothing where they do not
+  // lie in one, there are none, or something is wrong: `read` serves or says which.
+  std::optional<FileRange> file_range(const Context& ctx, NodeId node, HandleId handle,
+                                      uint64_t offset, size_t size);
   // Where the next data or hole is: content has no holes but the one at its end.
   FsResult<uint64_t> seek(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
                           SeekFor what);

@@ -56,6 +56,15 @@ FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId h
   return ReadBytes{out, {}};
 }
 
+std::optional<FileRange> Filesystem::file_range(const Context& ctx, NodeId node, HandleId handle,
+                                                uint64_t offset, size_t size) {
+  auto blob = state_->blob_of(ctx, node, handle);
+  if (!blob || !(*blob)->file || offset >= (*blob)->size) return std::nullopt;
+  size = static_cast<size_t>(std::min<uint64_t>(size, (*blob)->size - offset));
+  const int fd = *(*blob)->file;
+  return FileRange{{fd, *std::move(blob)}, offset, size};
+}
+
 FsResult<uint64_t> Filesystem::seek(const Context&, NodeId node, HandleId handle, uint64_t offset,
                                     SeekFor what) {
   uint64_t size = 0;

@@ -19,6 +19,9 @@
 namespace castore::fuse {
 namespace {
 
+// Below, copying is as fast as moving pages about.
+constexpr size_t kSentAsFileBytesMin = 64 << 10;
+
 constexpr uint32_t kBlockBytes = 4096;
 constexpr uint32_t kNameBytesMax = 255;
 
@@ -253,6 +256,11 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
   if (read.size > std::min(call.scratch.size(), call.answer.body_bytes_max())) {
     call.answer.error(Refusal::kTooLarge);
     return;
+  }
+  if (read.size >= kSentAsFileBytesMin) {
+    auto range = filesystem_.file_range(call.ctx, call.request.node, read.handle, read.offset,
+                                        read.size);
+    if (range && range->size >= kSentAsFileBytesMin && call.answer.file(*range)) return;
   }
   auto found = filesystem_.read(call.ctx, call.request.node, read.handle, read.offset, read.size,
                                 call.scratch);

@@ -36,6 +36,14 @@ bool Answer::bytes(ByteView body) {
   return sink_.send(std::span(pieces).first(body.empty() ? 1 : 2));
 }
 
+bool Answer::file(const fs::FileRange& body) {
+  abi::OutHeader header{
+      .len = static_cast<uint32_t>(sizeof header + body.size), .error = 0, .unique = unique_};
+  if (!sink_.send_file(view_of(header), body)) return false;
+  body_bytes_ = body.size;
+  return true;
+}
+
 bool Answer::send_error(int errno_value) {
   failed_ = true;
   if (sink_.bytes_max() < sizeof(abi::OutHeader)) return false;

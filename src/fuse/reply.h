@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/bytes.h"
@@ -27,6 +28,13 @@ class ReplySink {
   // or the mount is gone; then nothing that the answer handed out is in anybody's hands.
   virtual bool send(std::span<const ByteView> pieces) = 0;
 
+  // As `send` of `header` and of the bytes of `body`, which are not looked at on their way. Nothing:
+  // this way is closed or not worth it, or the file is shorter; then nothing was sent, and `send` is
+  // to be used.
+  virtual std::optional<bool> send_file(ByteView /*header*/, const fs::FileRange& /*body*/) {
+    return std::nullopt;
+  }
+
   // The same way to the asker, for an answer that is given later by any thread; this sink is not
   // used any more then. Null where answers are given at once or not at all.
   virtual std::unique_ptr<ReplySink> keep() { return nullptr; }
@@ -47,6 +55,9 @@ class Answer {
   bool structure(const T& body) {
     return bytes({reinterpret_cast<const std::byte*>(&body), sizeof body});
   }
+
+  // The bytes of `body`. False: not answered, as ReplySink::send_file.
+  bool file(const fs::FileRange& body);
 
   // How many bytes may follow the header.
   size_t body_bytes_max() const;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -30,7 +31,9 @@ constexpr unsigned long kCloneConnection = _IOR(229, 0, uint32_t);
 
 class DeviceSink final : public fuse::ReplySink {
  public:
-  explicit DeviceSink(std::shared_ptr<const UniqueFd> device) : device_(std::move(device)) {}
+  // `pipe` may be null.
+  DeviceSink(std::shared_ptr<const UniqueFd> device, SplicePipe* pipe)
+      : device_(std::move(device)), pipe_(pipe) {}
 
   // What the kernel has room for it says in each request.
   size_t bytes_max() const override { return kRequestBytesMax; }
@@ -46,17 +49,31 @@ class DeviceSink final : public fuse::ReplySink {
       n = ::writev(device_->get(), vectors.data(), static_cast<int>(pieces.size()));
     } while (n < 0 && errno == EINTR);
     if (n >= 0) return true;
-    // ENOENT: the asker was killed meanwhile. ENODEV: unmounted meanwhile.
-    if (errno != ENOENT && errno != ENODEV)
-      spdlog::error("answering a FUSE request: {}", std::strerror(errno));
+    report_loss(errno);
     return false;
   }
 
+  std::optional<bool> send_file(ByteView header, const fs::FileRange& body) override {
+    if (pipe_ == nullptr || !pipe_->fill(header, body)) return std::nullopt;
+    const int error = pipe_->empty_into(device_->get());
+    if (error != 0) report_loss(error);
+    return error == 0;
+  }
+
   // An answer has to go the way its request came.
-  std::unique_ptr<fuse::ReplySink> keep() override { return std::make_unique<DeviceSink>(device_); }
+  std::unique_ptr<fuse::ReplySink> keep() override {
+    return std::make_unique<DeviceSink>(device_, nullptr);
+  }
 
  private:
+  // ENOENT: the asker was killed meanwhile. ENODEV: unmounted meanwhile.
+  static void report_loss(int error) {
+    if (error != ENOENT && error != ENODEV)
+      spdlog::error("answering a FUSE request: {}", std::strerror(error));
+  }
+
   std::shared_ptr<const UniqueFd> device_;
+  SplicePipe* pipe_;
 };
 
 }  // namespace
@@ -86,7 +103,7 @@ Result<std::unique_ptr<DeviceLoop>> DeviceLoop::make(UniqueFd device, int stop_e
 DeviceLoop::Step DeviceLoop::step(fuse::Dispatcher& dispatcher) {
   ssize_t n = ::read(device_->get(), request_.get(), kRequestBytesMax);
   if (n > 0) {
-    DeviceSink sink(device_);
+    DeviceSink sink(device_, &pipe_);
     dispatcher.handle({request_.get(), static_cast<size_t>(n)}, sink,
                       {scratch_.get(), fuse::kReadBytesMax});
     return Step::kServed;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "fuse/dispatcher.h"
+#include "fuse_device/splice_pipe.h"
 
 namespace castore::fuse_device {
 
@@ -66,6 +67,7 @@ class DeviceLoop {
   UniqueFd poll_;
   int stop_event_;
   std::atomic<bool> cut_off_ = false;
+  SplicePipe pipe_;
   Buffer request_;
   Buffer scratch_;
 };
