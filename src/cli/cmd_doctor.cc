@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <string>
 #include <vector>
 
 #include "cli/commands.h"
@@ -17,10 +18,14 @@ class Doctor final : public Command {
             .group = "Care",
             .summary = "Say what this machine and store offer, and what to do about problems",
             .more = R"(
+With a mount point only that mount: how it is served, why not better, and what
+would change that.
+
 Ends with exit code 3 when there is a problem; notes are none.)"};
   }
 
   void declare(OptionSet& options) override {
+    options.arguments("MOUNTPOINT", mount_points_, 0, "Say how these mounts work instead");
     options.flag("--json", json_, "Print one JSON object a check");
   }
 
@@ -31,10 +36,13 @@ Ends with exit code 3 when there is a problem; notes are none.)"};
       checks.insert(checks.end(), std::make_move_iterator(more.begin()),
                     std::make_move_iterator(more.end()));
     };
-    append(check_fuse());
-    append(check_mounts());
-    append(check_limits());
-    append(check_store(session));
+    for (const std::string& mount_point : mount_points_) append(check_mount_at(mount_point));
+    if (mount_points_.empty()) {
+      append(check_fuse());
+      append(check_mounts());
+      append(check_limits());
+      append(check_store(session));
+    }
 
     bool problem = false;
     for (const Check& check : checks) {
@@ -61,6 +69,7 @@ Ends with exit code 3 when there is a problem; notes are none.)"};
     return output.line(fmt::format("{:<8} -> {}", "", output.name(check.advice)));
   }
 
+  std::vector<std::string> mount_points_;
   bool json_ = false;
 };
 

@@ -2,19 +2,27 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
+#include "base/signals_held_back.h"
 #include "cli/background.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/mount_report.h"
 #include "cli/notify.h"
+#include "cli/on_signal.h"
+#include "config/store_facts.h"
+#include "fs/content_profile.h"
 #include "fs/filesystem.h"
 #include "fs/root.h"
 #include "fuse_device/server.h"
@@ -98,9 +106,12 @@ Examples:
 
  private:
   Result<void> serve(Session& session, const Ready& ready) const;
-  Result<std::shared_ptr<fs::RootProvider>> open_root(const Context& ctx,
-                                                      const store::Services& services,
-                                                      std::string& source) const;
+  struct ShownRoot {
+    std::shared_ptr<fs::RootProvider> provider;
+    bool few_large_files = false;
+  };
+  Result<ShownRoot> open_root(const Context& ctx, const store::Services& services,
+                              std::string& source) const;
 
   std::string mount_point_;
   std::optional<std::string> root_;
@@ -115,28 +126,72 @@ Examples:
   std::optional<std::string> log_file_;
 };
 
+// Fetched directories kept in memory. A local store gives each again in microseconds, and beside
+// the nodes of five million entries all has to stay below 300 MiB.
+constexpr size_t kDirectoryCacheBytes = size_t{32} << 20;
+// How long the mount may be held up by a look at what is mounted.
+constexpr std::chrono::milliseconds kProfileTime{5};
+
+// Says in the log how the mount does.
+void log_report(const fuse_device::MountFacts& facts) {
+  spdlog::info("how {} does:", facts.mount_point);
+  auto lines = report_lines(mount_report(facts));
+  if (!lines) return;
+  for (const std::string& line : *lines) spdlog::info("{}", line);
+}
+
+// What statfs(2) says, counted by a thread of its own: it is to answer at once, and a mount is to
+// be ready at once.
+class CountedTotals {
+ public:
+  fuse::StoreTotals get() const { return {.files = files_, .bytes = bytes_}; }
+
+  // Once.
+  void count(const config::ServiceAddresses& addresses) {
+    SignalsHeldBack held_back;
+    thread_ = std::jthread([this, addresses](std::stop_token stop) {
+      Context ctx;
+      ctx.stop = std::move(stop);
+      auto totals = config::blob_totals(ctx, addresses);
+      if (!totals) {
+        spdlog::debug("counting what is stored: {}", totals.error().message());
+        return;
+      }
+      files_ = totals->files;
+      bytes_ = totals->bytes;
+    });
+  }
+
+ private:
+  std::atomic<uint64_t> files_ = 0;
+  std::atomic<uint64_t> bytes_ = 0;
+  std::jthread thread_;
+};
+
 // One line with all there is to know, and one for each thing that might be better.
 void log_facts(const fuse_device::MountFacts& facts) {
   spdlog::info("mounted on {}: {}, io {}, transport {}, {} threads, FUSE 7.{}, flags {:#x}",
                facts.mount_point, facts.source, to_string(facts.read_path),
                to_string(facts.transport), facts.threads, facts.session.minor,
                facts.session.agreed);
-  for (const std::string& note : facts.notes) spdlog::info("{}", note);
+  for (const fuse_device::Note& note : facts.notes) spdlog::info("{}", to_string(note));
 }
 
 // From opening the store to the end of the mount.
 Result<void> Mount::serve(Session& session, const Ready& ready) const {
   if (log_file_) CASTORE_TRY(log_to_file(*log_file_));
+  hold_back_signal(SIGUSR1);
   Context ctx = CASTORE_TRY(session.stoppable_context(std::nullopt));
   store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
 
   std::string source = "castore:" + session.addresses().store_folder;
-  auto root = CASTORE_TRY(open_root(ctx, services, source));
+  ShownRoot root = CASTORE_TRY(open_root(ctx, services, source));
   fs::FilesystemOptions filesystem_options;
   filesystem_options.list_root = list_root_ || root_.has_value();
+  filesystem_options.directory_cache_bytes = kDirectoryCacheBytes;
   filesystem_options.xattr_names = show_xattr_ ? fs::XattrNames::kSnix : fs::XattrNames::kNone;
   auto filesystem = std::make_shared<fs::Filesystem>(services.blobs, services.directories,
-                                                     std::move(root), filesystem_options);
+                                                     std::move(root.provider), filesystem_options);
 
   fuse_device::ServerOptions options;
   options.mount = {
@@ -144,6 +199,10 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   options.thread_count = threads_.value_or(0);
   options.read_path = io_;
   options.transport = transport_;
+  options.few_large_files = root.few_large_files;
+  options.report = mount_report;
+  auto totals = std::make_shared<CountedTotals>();
+  options.store_totals = [totals] { return totals->get(); };
   if (read_timeout_s_) options.read_timeout = std::chrono::seconds(*read_timeout_s_);
   auto server =
       CASTORE_TRY(fuse_device::FuseServer::start(std::move(filesystem), std::move(options)));
@@ -158,23 +217,40 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
     return told;
   }
   log_facts(server->facts());
+  totals->count(session.addresses());
+  auto on_usr1 = CASTORE_TRY(OnSignal::watch(SIGUSR1, [&] { log_report(server->facts()); }));
   CASTORE_TRY(server->wait());
   spdlog::info("{} is unmounted", server->mount_point());
   return {};
 }
 
 // `source` becomes the digest where one directory is shown.
-Result<std::shared_ptr<fs::RootProvider>> Mount::open_root(const Context& ctx,
-                                                           const store::Services& services,
-                                                           std::string& source) const {
-  if (!root_) return fs::path_info_root(services.path_infos);
+Result<Mount::ShownRoot> Mount::open_root(const Context& ctx, const store::Services& services,
+                                          std::string& source) const {
+  Context profiling = ctx;
+  profiling.may_wait = false;
+  profiling.deadline = std::chrono::steady_clock::now() + kProfileTime;
+  if (!root_) {
+    ShownRoot shown{.provider = fs::path_info_root(services.path_infos)};
+    if (io_ == ReadPath::kAuto)
+      shown.few_large_files =
+          fs::profile_paths(profiling, *services.path_infos, *services.directories)
+              .few_large_files();
+    return shown;
+  }
   auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, *root_), "mounting {}", *root_);
   const auto* node = std::get_if<DirectoryNode>(&found.node);
   if (node == nullptr)
     return fail(ErrorKind::kInvalidArgument, "mounting {}: it is no folder but a {}", *root_,
                 to_string(kind_of(found.node)));
   source = "castore:" + node->digest.to_text();
-  return fs::directory_root(CASTORE_TRY(get_directory(ctx, services, node->digest, *root_)));
+  ShownRoot shown{.provider = fs::directory_root(
+                      CASTORE_TRY(get_directory(ctx, services, node->digest, *root_)))};
+  if (io_ == ReadPath::kAuto)
+    shown.few_large_files =
+        fs::profile_content(profiling, *services.directories, std::span(&found.node, 1))
+            .few_large_files();
+  return shown;
 }
 
 }  // namespace

@@ -32,6 +32,10 @@ std::vector<Check> check_fuse();
 // Mounts that are there, and those whose server is gone. Forks.
 std::vector<Check> check_mounts();
 
+// One mount: how it works, and for each thing that might be better, why it is not and what would
+// change that. Forks.
+std::vector<Check> check_mount_at(const std::string& path);
+
 // Limits of this process.
 std::vector<Check> check_limits();
 

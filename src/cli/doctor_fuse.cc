@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -18,19 +13,22 @@
 #include <variant>
 
 #include "base/file.h"
+#include "cli/ask_mount.h"
 #include "cli/display.h"
 #include "cli/doctor_checks.h"
 #include "cli/fuse_probe.h"
+#include "cli/mount_report.h"
 #include "cli/mount_table.h"
 #include "fuse/abi.h"
 #include "fuse/negotiate.h"
+#include "fuse_device/mount.h"
+#include "fuse_device/mount_state.h"
 
 // What doctor looks at around FUSE: device, protocol, fusermount3, mounts.
 namespace castore::cli {
 namespace {
 
 constexpr size_t kSystemFileBytesMax = 4 << 20;
-constexpr int kMountAnswersWithinMs = 2000;
 
 struct Feature {
   const char* name;
@@ -164,46 +162,47 @@ Check check_allow_other() {
   return check;
 }
 
-// The errno that asking for the mount's totals gives, which the kernel never answers by itself.
-// Asked in a process that can be given up: a server that hangs would hang us too.
-int errno_of_asking(const std::string& folder) {
-  pid_t child = ::fork();
-  if (child < 0) return errno;
-  if (child == 0) {
-    struct statfs totals;
-    ::_exit(::statfs(folder.c_str(), &totals) == 0 ? 0 : errno);
-  }
-  UniqueFd child_fd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  struct pollfd polled = {child_fd.get(), POLLIN, 0};
-  bool ended = ::poll(&polled, 1, kMountAnswersWithinMs) == 1;
-  if (!ended) (void)::kill(child, SIGKILL);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return ended && WIFEXITED(status) ? WEXITSTATUS(status) : ETIMEDOUT;
-}
-
-Check check_mount(const CastoreMount& mount) {
+// Whether the mount answers, how it works, and what keeps it from working better.
+std::vector<Check> check_mount(const std::string& mount_point, const std::string& source) {
   Check check{.topic = "mount"};
-  std::string where = display_text(mount.mountpoint);
-  std::string what = display_text(mount.source);
-  int error = errno_of_asking(mount.mountpoint);
-  check.facts.put_bytes("mountpoint", mount.mountpoint).put_bytes("source", mount.source);
-  check.facts.put("answers", error == 0);
-  // Without list-root the root may not be listed, and another user's mount is closed to us: both
-  // are answers of a living one.
-  if (error == 0 || error == EPERM || error == EACCES) {
-    check.found = fmt::format("{} shows {}", where, what);
-  } else if (error == ENOTCONN || error == ECONNABORTED) {
-    check.state = CheckState::kProblem;
-    check.found = fmt::format("{} ({}) is dead: its server is gone", where, what);
-    check.advice = fmt::format("castore umount {}", where);
-  } else {
-    check.state = CheckState::kProblem;
-    check.found = Error::from_errno(error, fmt::format("{} ({})", where, what)).message();
-    check.advice = fmt::format("castore umount --lazy {}", where);
+  const std::string where = display_text(mount_point);
+  const std::string what = display_text(source);
+  check.facts.put_bytes("mountpoint", mount_point).put_bytes("source", source);
+  const auto state = fuse_device::state_of_mount(mount_point);
+  check.facts.put("answers", state == fuse_device::MountState::kAlive);
+  switch (state) {
+    case fuse_device::MountState::kDead:
+      check.state = CheckState::kProblem;
+      check.found = fmt::format("{} ({}) is dead: its server is gone", where, what);
+      check.advice = fmt::format("castore umount {}", where);
+      return {std::move(check)};
+    case fuse_device::MountState::kSilent:
+      check.state = CheckState::kProblem;
+      check.found =
+          fmt::format("{} ({}) does not answer: its server is stopped or hangs", where, what);
+      check.advice = fmt::format("castore umount --lazy {}", where);
+      return {std::move(check)};
+    case fuse_device::MountState::kAlive:
+      break;
   }
-  return check;
+  check.found = fmt::format("{} shows {}", where, what);
+  auto answer = ask_mount(mount_point);
+  auto summary = answer ? summary_of(answer->report) : std::unexpected(answer.error());
+  if (!summary) {
+    // Another user's mount is closed to us; it lives all the same.
+    check.found += fmt::format("; how it works is not known: {}", summary.error().message());
+    return {std::move(check)};
+  }
+  check.found += fmt::format("; io {}, transport {}", summary->read_path, summary->transport);
+  check.facts.put("read_path", summary->read_path).put("transport", summary->transport);
+  std::vector<Check> checks = {std::move(check)};
+  for (fuse_device::Note& note : summary->notes)
+    checks.push_back({.state = CheckState::kNote,
+                      .topic = "mount",
+                      .found = fmt::format("{}: {}", where, note.found),
+                      .advice = std::move(note.advice),
+                      .facts = JsonObject().put_bytes("mountpoint", mount_point)});
+  return checks;
 }
 
 }  // namespace
@@ -225,8 +224,20 @@ std::vector<Check> check_mounts() {
              .advice = "",
              .facts = {}}};
   std::vector<Check> checks;
-  for (const CastoreMount& mount : castore_mounts(*mountinfo)) checks.push_back(check_mount(mount));
+  // Why each is not better is for who asks about it. What is dead or silent is for everybody.
+  for (const CastoreMount& mount : castore_mounts(*mountinfo))
+    checks.push_back(check_mount(mount.mountpoint, mount.source).front());
   return checks;
+}
+
+std::vector<Check> check_mount_at(const std::string& path) {
+  auto mount = fuse_device::castore_mount_at(path);
+  if (mount) return check_mount(mount->mount_point, mount->source);
+  return {{.state = CheckState::kProblem,
+           .topic = "mount",
+           .found = mount.error().message(),
+           .advice = "`castore doctor` without a folder names the castore mounts that there are",
+           .facts = JsonObject().put_bytes("mountpoint", path)}};
 }
 
 }  // namespace castore::cli

@@ -5,14 +5,19 @@
 #include <utility>
 
 namespace castore::fs {
+
 namespace {
 
 size_t weight_of(const OpenBlob& blob) {
-  constexpr size_t kFixed = 512;
-  return kFixed + (blob.in_memory ? blob.in_memory->size() : BlobCache::kBytesPerDescriptor);
+  return blob.bytes() + (blob.in_memory ? 0 : BlobCache::kBytesPerDescriptor);
 }
 
 }  // namespace
+
+size_t OpenBlob::bytes() const {
+  constexpr size_t kFixed = 512;
+  return kFixed + (in_memory ? in_memory->size() : 0);
+}
 
 Result<void> OpenBlob::read_exactly(const Context& ctx, uint64_t offset,
                                     MutableByteView out) const {

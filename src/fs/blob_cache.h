@@ -25,6 +25,9 @@ struct OpenBlob {
 
   // Exactly `out.size()` bytes at `offset`, all within the blob.
   Result<void> read_exactly(const Context& ctx, uint64_t offset, MutableByteView out) const;
+
+  // In memory for it.
+  size_t bytes() const;
 };
 
 // Blobs read not long ago, so that a file can be read without having been opened: as FetchCache has
@@ -42,8 +45,11 @@ class BlobCache {
   Result<Entry> get(const Context& ctx, const Digest& digest, uint64_t size);
   void drop(const Digest& digest) { cache_.drop(digest); }
 
+  void clear() { cache_.clear(); }
+
   // Of what is kept now, a descriptor counted as above.
   size_t bytes() { return cache_.weight(); }
+  CacheUse use() { return cache_.use(); }
 
  private:
   const std::shared_ptr<store::BlobService> blobs_;

@@ -23,7 +23,11 @@ Directory folder_of(size_t count, uint64_t size) {
 class ContentProfileTest : public ::testing::Test {
  protected:
   ContentProfile profile(const Directory& top) {
-    return profile_content(Context(), *services_.directories, top);
+    must(services_.directories->put(Context(), top));
+    return profile_content(Context(), *services_.directories, std::vector{node_of(top)});
+  }
+  static Node node_of(const Directory& directory) {
+    return DirectoryNode{directory.digest(), directory.entry_count()};
   }
   Directory with_below(const Directory& below) {
     must(services_.directories->put(Context(), below));
@@ -55,6 +59,30 @@ TEST_F(ContentProfileTest, AFolderThatIsMissingIsPassedOver) {
 
 TEST_F(ContentProfileTest, OnlyAPartOfWhatIsHugeIsLookedAt) {
   EXPECT_LT(profile(folder_of(50'000, 1)).files, 10'000u);
+}
+
+TEST_F(ContentProfileTest, WhatIsRegisteredCountsFilesAndFolders) {
+  Directory top = folder_of(3, 1 << 30);
+  must(services_.directories->put(Context(), top));
+  auto add = [&](std::string_view path, const Node& node) {
+    nix::PathInfo info{.store_path = must(nix::StorePath::parse(path)), .node = node};
+    must(services_.path_infos->put(Context(), info));
+  };
+  add("00000000000000000000000000000000-folder", node_of(top));
+  add("10000000000000000000000000000000-file",
+      FileNode{store::testing::unknown_digest(), 1 << 30, false});
+  ContentProfile found = profile_paths(Context(), *services_.path_infos, *services_.directories);
+  EXPECT_EQ(found.files, 4u);
+  EXPECT_TRUE(found.few_large_files());
+}
+
+TEST_F(ContentProfileTest, WithoutTimeNothingIsFound) {
+  Directory top = folder_of(3, 1 << 30);
+  must(services_.directories->put(Context(), top));
+  Context late;
+  late.deadline = std::chrono::steady_clock::now();
+  std::vector<Node> tops{node_of(top)};
+  EXPECT_EQ(profile_content(late, *services_.directories, tops).files, 0u);
 }
 
 }  // namespace

@@ -23,8 +23,11 @@ class DirectoryCache {
   // Null when the service does not have it.
   Result<Entry> get(const Context& ctx, const Digest& digest);
 
+  void clear() { cache_.clear(); }
+
   // Of what is kept now.
   size_t bytes() { return cache_.weight(); }
+  CacheUse use() { return cache_.use(); }
 
  private:
   const std::shared_ptr<store::DirectoryService> directories_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -11,6 +13,7 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "base/single_flight.h"
+#include "fs/filesystem.h"
 
 namespace castore::fs {
 
@@ -31,7 +34,11 @@ class FetchCache {
   // `fetch` gives a Result<Entry>.
   template <typename Fetch>
   Result<Entry> get(const Context& ctx, const Key& key, Fetch fetch) {
-    if (Entry entry = find(key)) return entry;
+    if (Entry entry = find(key)) {
+      hits_.fetch_add(1, std::memory_order_relaxed);
+      return entry;
+    }
+    misses_.fetch_add(1, std::memory_order_relaxed);
     return fetches_.run(ctx, key, [&]() -> Result<Entry> {
       // Another fetch may have ended between the look above and now.
       if (Entry entry = find(key)) return entry;
@@ -52,8 +59,24 @@ class FetchCache {
     state->by_key.erase(found);
   }
 
+  // Forgets everything. Those who have something keep it.
+  void clear() {
+    ByUse dropped;  // freed without the lock
+    auto state = state_.lock();
+    dropped.swap(state->by_use);
+    state->by_key.clear();
+    state->weight = 0;
+  }
+
   // Of what is kept now.
   size_t weight() { return state_.lock()->weight; }
+  // The same with how it was used; a question that is asked again because it would have waited
+  // counts twice.
+  CacheUse use() {
+    return {.bytes = weight(),
+            .hits = hits_.load(std::memory_order_relaxed),
+            .misses = misses_.load(std::memory_order_relaxed)};
+  }
 
  private:
   using ByUse = std::list<std::pair<Key, Entry>>;  // latest first
@@ -89,6 +112,8 @@ class FetchCache {
   const size_t weight_max_;
   const Weigh weigh_;
   Guarded<State> state_;
+  std::atomic<uint64_t> hits_ = 0;
+  std::atomic<uint64_t> misses_ = 0;
   SingleFlight<Key, Entry> fetches_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fs/filesystem.h"
 
+#include <malloc.h>
+
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,6 +17,8 @@ namespace castore::fs {
 namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 10;
+constexpr uint64_t kNodesGoneBetweenLooks = 4096;
+constexpr size_t kCachedBytesWorthTheWork = size_t{1} << 20;
 
 FileType type_of(NodeKind kind) {
   switch (kind) {
@@ -152,7 +156,20 @@ KnownNode Filesystem::State::acquire_in_root(const DirectoryEntry& entry) {
 }
 
 void Filesystem::State::release(NodeId node, uint64_t count) {
-  if (nodes.release(node, count)) root_names.forget(node);
+  if (!nodes.release(node, count)) return;
+  root_names.forget(node);
+  if (++nodes_gone % kNodesGoneBetweenLooks == 0) give_back_memory();
+}
+
+// The nodes give back theirs by themselves. What is left is what was fetched on behalf of a crowd
+// that has gone, and what the heap keeps of it.
+void Filesystem::State::give_back_memory() {
+  if (nodes.count() > 2 * kNodesGoneBetweenLooks ||
+      directories.bytes() + blobs.bytes() < kCachedBytesWorthTheWork)
+    return;
+  directories.clear();
+  blobs.clear();
+  ::malloc_trim(0);
 }
 
 std::string Filesystem::State::path_of(NodeId node) {
@@ -234,7 +251,11 @@ bool Filesystem::root_changes() const {
 
 Totals Filesystem::totals() {
   return {.nodes = state_->nodes.count(),
-          .handles = state_->open_files.count() + state_->open_directories.count()};
+          .node_bytes = state_->nodes.bytes(),
+          .handles = state_->open_files.count() + state_->open_directories.count(),
+          .handle_bytes = state_->handle_bytes.load(),
+          .directories = state_->directories.use(),
+          .blobs = state_->blobs.use()};
 }
 
 }  // namespace castore::fs

@@ -95,9 +95,21 @@ struct FileRange {
   size_t size = 0;
 };
 
+// What is kept of something that can be fetched again.
+struct CacheUse {
+  uint64_t bytes = 0;  // now
+  // How often it was there when it was asked for, and was not, since the beginning.
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+};
+
 struct Totals {
   uint64_t nodes = 0;  // nodes the kernel knows now
+  uint64_t node_bytes = 0;
   uint64_t handles = 0;
+  uint64_t handle_bytes = 0;  // content that is held for them
+  CacheUse directories;
+  CacheUse blobs;
 };
 
 enum class SeekFor { kData, kHole };
@@ -113,6 +125,7 @@ struct FilesystemOptions {
   uint32_t gid = 0;
   size_t directory_cache_bytes = size_t{64} << 20;  // fetched directories kept in memory
   size_t blob_cache_bytes = size_t{32} << 20;       // blobs kept for files that are not opened
+  size_t handle_bytes_max = size_t{64} << 20;       // content held for files that are open
 };
 
 // The read-only filesystem: a root of named trees over the store's services. It knows no protocol;
@@ -151,7 +164,8 @@ class Filesystem {
   FsResult<std::string> readlink(const Context& ctx, NodeId node);
 
   // A file can be read without having been opened (handle kNoHandle): its blob is then kept at
-  // hand for as long as there is room. An open one stays readable until it is released.
+  // hand for as long as there is room. The blob of an open one is held until it is released, as
+  // far as `handle_bytes_max` goes; those opened beyond that are read as if they were not.
   FsResult<HandleId> open(const Context& ctx, NodeId node);
   // At most `size` bytes from `offset`; fewer only at the end. `scratch` (at least `size` bytes) is
   // used when the bytes are not in memory already.
@@ -166,13 +180,16 @@ class Filesystem {
                           SeekFor what);
   // The content of an open file as a file on the local disk, where it is one.
   std::optional<BackingFile> backing_file(HandleId handle);
-  // False when it was not open.
-  bool release(HandleId handle);
+  // The node it was opened for; nothing when it was not open.
+  std::optional<NodeId> release(HandleId handle);
 
+  // Asks no service: what stands in a root where names come and go is fetched when its handle is
+  // first listed, and stays so for this handle.
   FsResult<HandleId> open_directory(const Context& ctx, NodeId node);
   // Calls `take` for each entry from `offset` (0, or a `next_offset` seen before) on until it says
   // false: that entry was not taken and will be the first of the next call. Any offset, in any
-  // order, is served; "." and ".." are not listed.
+  // order, is served; "." and ".." are not listed. A handle of another node is kIo; kNoHandle will
+  // do but for a root where names come and go.
   using Take = std::function<bool(const ListedEntry& entry)>;
   FsResult<void> list(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
                       const Take& take);

@@ -9,28 +9,41 @@
 
 namespace castore::fs {
 
+FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, const Digest& digest,
+                                                      uint64_t size) {
+  auto blob = blobs.get(ctx, digest, size);
+  if (blob && *blob) return *blob;
+  Error error =
+      blob ? Error(ErrorKind::kNotFound, "the store does not have it") : std::move(blob).error();
+  return std::unexpected(
+      report(ctx, std::move(error).context(fmt::format("opening blob {}", digest))));
+}
+
 FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, NodeId node) {
   if (node == kRootNode) return std::unexpected(Fault::kIsDirectory);
   auto content = nodes.find(node);
   if (!content) return std::unexpected(Fault::kNoEntry);
   if (content->type != FileType::kRegular) return std::unexpected(Fault::kIsDirectory);
-  auto blob = blobs.get(ctx, content->digest, content->size);
-  if (blob && *blob) return *blob;
-  Error error =
-      blob ? Error(ErrorKind::kNotFound, "the store does not have it") : std::move(blob).error();
-  return std::unexpected(
-      report(ctx, std::move(error).context(fmt::format("opening blob {}", content->digest))));
+  return blob_of(ctx, content->digest, content->size);
 }
 
 FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, NodeId node,
                                                       HandleId handle) {
   if (handle == kNoHandle) return blob_of(ctx, node);
-  if (auto open = open_files.find(handle)) return open;
-  return std::unexpected(Fault::kIo);
+  auto open = open_files.find(handle);
+  if (!open) return std::unexpected(Fault::kIo);
+  return open->blob ? open->blob : blob_of(ctx, open->digest, open->size);
 }
 
 FsResult<HandleId> Filesystem::open(const Context& ctx, NodeId node) {
-  return state_->open_files.add(CASTORE_TRY(state_->blob_of(ctx, node)));
+  auto blob = CASTORE_TRY(state_->blob_of(ctx, node));
+  OpenFile open{node, blob->digest, blob->size, std::move(blob)};
+  const size_t bytes = open.blob->bytes();
+  if (state_->handle_bytes.fetch_add(bytes) + bytes > state_->options.handle_bytes_max) {
+    state_->handle_bytes.fetch_sub(bytes);
+    open.blob.reset();
+  }
+  return state_->open_files.add(std::make_shared<const OpenFile>(std::move(open)));
 }
 
 FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId handle,
@@ -84,13 +97,15 @@ FsResult<uint64_t> Filesystem::seek(const Context&, NodeId node, HandleId handle
 
 std::optional<BackingFile> Filesystem::backing_file(HandleId handle) {
   auto open = state_->open_files.find(handle);
-  if (!open || !open->file) return std::nullopt;
-  int fd = *open->file;
-  return BackingFile{fd, std::move(open)};
+  if (!open || !open->blob || !open->blob->file) return std::nullopt;
+  return BackingFile{*open->blob->file, open->blob};
 }
 
-bool Filesystem::release(HandleId handle) {
-  return state_->open_files.remove(handle) != nullptr;
+std::optional<NodeId> Filesystem::release(HandleId handle) {
+  auto open = state_->open_files.remove(handle);
+  if (!open) return std::nullopt;
+  if (open->blob) state_->handle_bytes.fetch_sub(open->blob->bytes());
+  return open->node;
 }
 
 }  // namespace castore::fs

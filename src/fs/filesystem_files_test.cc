@@ -94,6 +94,29 @@ TEST_F(FilesystemTest, HandlesAreNeverGivenTwiceAndEndWithTheirRelease) {
   EXPECT_GT(fs_->open(ctx_, node).value(), second);
 }
 
+TEST_F(FilesystemTest, AReleaseSaysWhichNodeTheHandleWasFor) {
+  root_->set("file", put_file("x"));
+  NodeId node = at("file").node;
+  HandleId handle = fs_->open(ctx_, node).value();
+  EXPECT_EQ(fs_->release(handle), node);
+  EXPECT_EQ(fs_->release(handle), std::nullopt);
+}
+
+TEST_F(FilesystemTest, HandlesHoldContentAsFarAsTheirBudgetGoesAndAreReadBeyondIt) {
+  root_->set("file", put_file("0123456789"));
+  mount({.handle_bytes_max = 50 * 512});
+  NodeId node = at("file").node;
+  std::vector<HandleId> handles;
+  for (int i = 0; i < 100; ++i) handles.push_back(fs_->open(ctx_, node).value());
+  EXPECT_GT(fs_->totals().handle_bytes, 0u);
+  EXPECT_LE(fs_->totals().handle_bytes, 50 * 512u);
+  std::vector<std::byte> scratch(16);
+  EXPECT_EQ(text_of(fs_->read(ctx_, node, handles.back(), 8, 16, scratch)->bytes), "89");
+  EXPECT_EQ(fs_->seek(ctx_, node, handles.back(), 3, SeekFor::kHole), 10u);
+  for (HandleId handle : handles) EXPECT_EQ(fs_->release(handle), node);
+  EXPECT_EQ(fs_->totals().handle_bytes, 0u);
+}
+
 TEST_F(FilesystemTest, AnOpenFileOutlivesItsNode) {
   root_->set("file", put_file("content"));
   NodeId node = at("file").node;

@@ -37,37 +37,44 @@ struct Source {
 // root whose names come and go needs the listing that its handle keeps.
 FsResult<Source> open_source(const Context& ctx, auto& state, NodeId node, HandleId handle) {
   if (node == kRootNode && !state.options.list_root) return std::unexpected(Fault::kNotPermitted);
-  if (node != kRootNode || state.fixed_root)
-    return Source{CASTORE_TRY(state.directory_of(ctx, node)), nullptr};
-  auto open = state.open_directories.find(handle);
-  if (!open || !open->root) return std::unexpected(Fault::kIo);
-  return Source{nullptr, open->root};
+  const bool needs_handle = node == kRootNode && !state.fixed_root;
+  std::shared_ptr<OpenDirectory> open;
+  if (handle != kNoHandle || needs_handle) {
+    open = state.open_directories.find(handle);
+    if (!open || open->node != node) return std::unexpected(Fault::kIo);
+  }
+  if (!needs_handle) return Source{CASTORE_TRY(state.directory_of(ctx, node)), nullptr};
+  return Source{nullptr, CASTORE_TRY(state.root_listing_of(ctx, *open))};
 }
 
 }  // namespace
 
-FsResult<HandleId> Filesystem::open_directory(const Context& ctx, NodeId node) {
-  auto open = std::make_shared<OpenDirectory>();
+FsResult<std::shared_ptr<const RootListing>> Filesystem::State::root_listing_of(
+    const Context& ctx, OpenDirectory& open) {
+  if (auto listing = *open.root.lock()) return listing;
+  auto entries = root->list(ctx);
+  if (!entries)
+    return std::unexpected(report(ctx, std::move(entries).error().context("listing the root")));
+  auto listing = std::make_shared<const RootListing>(*entries);
+  auto last = last_root_listing.lock()->lock();
+  if (last && *last == *listing)
+    listing = std::move(last);
+  else
+    *last_root_listing.lock() = listing;
+  auto kept = open.root.lock();
+  if (!*kept) *kept = std::move(listing);  // else another thread of the same handle was first
+  return *kept;
+}
+
+FsResult<HandleId> Filesystem::open_directory(const Context&, NodeId node) {
   if (node != kRootNode) {
     auto content = state_->nodes.find(node);
     if (!content) return std::unexpected(Fault::kNoEntry);
     if (content->type != FileType::kDirectory) return std::unexpected(Fault::kNotDirectory);
   } else if (!state_->options.list_root) {
     return std::unexpected(Fault::kNotPermitted);
-  } else if (!state_->fixed_root) {
-    auto entries = state_->root->list(ctx);
-    if (!entries)
-      return std::unexpected(
-          state_->report(ctx, std::move(entries).error().context("listing the root")));
-    auto listing = std::make_shared<const RootListing>(*entries);
-    auto last = state_->last_root_listing.lock()->lock();
-    if (last && *last == *listing)
-      listing = std::move(last);
-    else
-      *state_->last_root_listing.lock() = listing;
-    open->root = std::move(listing);
   }
-  return state_->open_directories.add(std::move(open));
+  return state_->open_directories.add(std::make_shared<OpenDirectory>(node));
 }
 
 FsResult<void> Filesystem::list(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,

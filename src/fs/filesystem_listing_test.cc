@@ -130,7 +130,7 @@ TEST_F(FilesystemRootListingTest, GivesEachNameOnceThroughSmallPiecesAndRewinds)
   EXPECT_EQ(names_of(next), Names{names_[100]});
 }
 
-TEST_F(FilesystemRootListingTest, KeepsWhatItHeldWhenItWasOpened) {
+TEST_F(FilesystemRootListingTest, KeepsWhatItHeldWhenItWasFirstListed) {
   HandleId before = fs_->open_directory(ctx_, kRootNode).value();
   list_some(kRootNode, before, 0, 10).value();
   root_->remove(names_[0]);
@@ -142,10 +142,35 @@ TEST_F(FilesystemRootListingTest, KeepsWhatItHeldWhenItWasOpened) {
   EXPECT_EQ(in_pieces(after, 100), changed);
 }
 
-TEST_F(FilesystemRootListingTest, AFailingRootIsNotOpened) {
+// Opening it asks nobody, so that whoever wants no more than to ask how the mount does need not
+// wait for a million names.
+TEST_F(FilesystemRootListingTest, AFailingRootIsOpenedAndNotListed) {
   root_->fail_with(Error(ErrorKind::kCorrupt, "a record is damaged"));
-  EXPECT_EQ(fs_->open_directory(ctx_, kRootNode).error(), Fault::kIo);
-  EXPECT_EQ(fs_->totals().handles, 0u);
+  HandleId handle = fs_->open_directory(ctx_, kRootNode).value();
+  auto take = [](const ListedEntry&) { return true; };
+  EXPECT_EQ(fs_->list(ctx_, kRootNode, handle, 0, take).error(), Fault::kIo);
+  EXPECT_EQ(fs_->list(ctx_, kRootNode, handle, 0, take).error(), Fault::kIo) << "asked again";
+}
+
+TEST_F(FilesystemRootListingTest, AHandleListsNoOtherFolderThanItsOwn) {
+  root_->set("tree", store::testing::put_complicated(services_));
+  root_->set("other", tree().file("a", "a").build());
+  NodeId tree_node = at("tree").node;
+  NodeId other = at("other").node;
+  HandleId of_root = fs_->open_directory(ctx_, kRootNode).value();
+  HandleId of_tree = fs_->open_directory(ctx_, tree_node).value();
+  auto take = [](const ListedEntry&) { return true; };
+  auto take_plus = [](const ListedEntry&, const Entry&) { return false; };
+  EXPECT_EQ(fs_->list(ctx_, kRootNode, of_tree, 0, take).error(), Fault::kIo);
+  EXPECT_EQ(fs_->list(ctx_, kRootNode, kNoHandle, 0, take).error(), Fault::kIo);
+  EXPECT_EQ(fs_->list(ctx_, tree_node, of_root, 0, take).error(), Fault::kIo);
+  EXPECT_EQ(fs_->list_plus(ctx_, other, of_tree, 0, take_plus).error(), Fault::kIo);
+  EXPECT_EQ(fs_->list(ctx_, other, 987654, 0, take).error(), Fault::kIo);
+  EXPECT_TRUE(fs_->list(ctx_, kRootNode, of_root, 0, take));
+  EXPECT_TRUE(fs_->list(ctx_, tree_node, of_tree, 0, take));
+  EXPECT_TRUE(fs_->list(ctx_, other, kNoHandle, 0, take)) << "opened by the kernel itself";
+  fs_->release_directory(of_tree);
+  EXPECT_EQ(fs_->list(ctx_, tree_node, of_tree, 0, take).error(), Fault::kIo);
 }
 
 TEST_F(FilesystemRootListingTest, ListPlusHoldsAReferenceForEachEntryTakenAndNoneElse) {

@@ -40,16 +40,19 @@ struct Filesystem::State {
   DirectoryCache directories;
   BlobCache blobs;
   std::atomic<HandleId> last_handle = 0;
-  HandleTable<const OpenBlob> open_files{last_handle};
+  HandleTable<const OpenFile> open_files{last_handle};
+  std::atomic<size_t> handle_bytes = 0;  // of the blobs that these hold
   HandleTable<OpenDirectory> open_directories{last_handle};
   // For handles opened while the root stays as it is to share one listing.
   Guarded<std::weak_ptr<const RootListing>> last_root_listing;
   RateLimit log_limit;
+  std::atomic<uint64_t> nodes_gone = 0;
 
   Attributes attributes_of(const NodeContent& content) const;
   Attributes root_attributes() const;
   Entry entry_of(const KnownNode& node) const { return {node.id, attributes_of(node.content)}; }
 
+  FsResult<BlobCache::Entry> blob_of(const Context& ctx, const Digest& digest, uint64_t size);
   // The content of a regular file.
   FsResult<BlobCache::Entry> blob_of(const Context& ctx, NodeId node);
   // The same of one that is open, or may not be.
@@ -58,12 +61,18 @@ struct Filesystem::State {
   // The directory that a node stands for.
   FsResult<std::shared_ptr<const Directory>> directory_of(const Context& ctx, NodeId node);
 
+  // What a handle of a root where names come and go lists.
+  FsResult<std::shared_ptr<const RootListing>> root_listing_of(const Context& ctx,
+                                                               OpenDirectory& open);
+
   // The node of an entry below `parent`, with one reference more.
   KnownNode acquire(NodeId parent, const DirectoryEntry& entry);
   // The same for the root where names come and go: a name keeps the node it has.
   KnownNode acquire_in_root(const DirectoryEntry& entry);
   std::optional<KnownNode> acquire_known_in_root(std::string_view name);
   void release(NodeId node, uint64_t count);
+  // Gives memory back to the system when the kernel has forgotten nearly all that it knew.
+  void give_back_memory();
 
   // For people: where a directory node stands in the mount.
   std::string path_of(NodeId node);

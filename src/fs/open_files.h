@@ -9,14 +9,24 @@
 #include <utility>
 
 #include "base/guarded.h"
+#include "fs/blob_cache.h"
 #include "fs/filesystem.h"
 #include "fs/root_listing.h"
 
 namespace castore::fs {
 
-struct OpenDirectory {
+struct OpenFile {
   NodeId node = 0;
-  std::shared_ptr<const RootListing> root;  // null but for the root
+  Digest digest;
+  uint64_t size = 0;
+  BlobCache::Entry blob;  // null where there was no room to hold it
+};
+
+struct OpenDirectory {
+  explicit OpenDirectory(NodeId opened) : node(opened) {}
+
+  const NodeId node;
+  Guarded<std::shared_ptr<const RootListing>> root;  // of the root, from its first listing on
 };
 
 // What handles stand for. An entry found stays usable after its handle is released by another

@@ -272,9 +272,10 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
 }
 
 void Dispatcher::serve(Call& call, const ReleaseRequest& release) {
-  // One handle is released once; a guess at one must not make the kernel's count of a node wrong.
-  if (filesystem_.release(release.handle) && has(abi::kPassthrough))
-    backing_->closed(call.request.node);
+  // One handle is released once, and for the node that it was opened for: a guess at either must
+  // not make the kernel's count of a node wrong.
+  auto node = filesystem_.release(release.handle);
+  if (node && has(abi::kPassthrough)) backing_->closed(*node);
   call.answer.empty();
 }
 
@@ -377,7 +378,11 @@ void Dispatcher::serve(Call& call, const IoctlRequest& ioctl) {
 
 void Dispatcher::serve(Call& call, const StatfsRequest&) {
   abi::StatfsOut out{};
-  out.files = filesystem_.totals().nodes;
+  StoreTotals totals;
+  if (options_.store_totals) totals = options_.store_totals();
+  // Nothing can be added, so nothing is free.
+  out.files = totals.files;
+  out.blocks = totals.bytes / kBlockBytes + (totals.bytes % kBlockBytes != 0 ? 1 : 0);
   out.bsize = kBlockBytes;
   out.frsize = kBlockBytes;
   out.namelen = kNameBytesMax;

@@ -21,6 +21,12 @@
 
 namespace castore::fuse {
 
+// What statfs(2) says is there.
+struct StoreTotals {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
 struct DispatcherOptions {
   Wishes wishes = {};
   // Needed where `wishes` have passthrough; outlives the dispatcher.
@@ -28,6 +34,8 @@ struct DispatcherOptions {
   DeferredRequests::Options deferred = {};
   // Answers the control kReportControl with a text; empty: there is no such control.
   std::function<std::string()> report = {};
+  // Answers at once, from memory; empty: nothing is known.
+  std::function<StoreTotals()> store_totals = {};
 };
 
 // ioctl(2) on any folder or file of a mount, with room for kReportBytesMax bytes: a text for

@@ -150,6 +150,11 @@ TEST_F(HostileKernel, HandlesAreNotMixedUp) {
   ASSERT_TRUE(file && root);
   EXPECT_EQ(error_of(kernel_->read(hello, kAll, 0, 10)), EIO);
   EXPECT_EQ(error_of(kernel_->readdir(abi::kRootNode, kAll, 0, 4096)), EIO);
+  auto below = kernel_->opendir(folder);
+  ASSERT_TRUE(below);
+  EXPECT_EQ(error_of(kernel_->readdir(abi::kRootNode, below->fh, 0, 4096)), EIO);
+  EXPECT_EQ(error_of(kernel_->readdirplus(folder, root->fh, 0, 4096)), EIO);
+  EXPECT_EQ(error_of(kernel_->readdir(folder, file->fh, 0, 4096)), EIO);
   EXPECT_EQ(kernel_->release(hello, file->fh), 0);
   EXPECT_EQ(kernel_->release(hello, file->fh), 0);
   EXPECT_EQ(error_of(kernel_->read(hello, file->fh, 0, 10)), EIO);

@@ -275,7 +275,7 @@ TEST_F(DispatcherTest, ListingSaysWhatIsWrong) {
 TEST_F(DispatcherTest, AListingWithEntriesHoldsReferences) {
   uint64_t folder = node("folder");
   auto open = kernel_->opendir(folder);
-  uint64_t before = kernel_->statfs()->files;
+  uint64_t before = filesystem_->totals().nodes;
   auto lines = kernel_->readdirplus(folder, open->fh, 0, kPage);
   ASSERT_TRUE(lines);
   std::vector<abi::ForgetOne> references;
@@ -287,37 +287,37 @@ TEST_F(DispatcherTest, AListingWithEntriesHoldsReferences) {
     EXPECT_EQ(attributes->attr.ino, line.inode);
     references.push_back({.nodeid = line.entry->nodeid, .nlookup = 1});
   }
-  EXPECT_EQ(kernel_->statfs()->files, before + 4);
+  EXPECT_EQ(filesystem_->totals().nodes, before + 4);
   kernel_->batch_forget(references);
-  EXPECT_EQ(kernel_->statfs()->files, before);
+  EXPECT_EQ(filesystem_->totals().nodes, before);
 }
 
 TEST_F(DispatcherTest, ForgottenNodesAreGone) {
-  uint64_t before = kernel_->statfs()->files;
+  uint64_t before = filesystem_->totals().nodes;
   uint64_t file = node("file");
   ASSERT_EQ(node("file"), file);
   kernel_->forget(file, 1);
   EXPECT_TRUE(kernel_->getattr(file));
   kernel_->forget(file, 1);
   EXPECT_EQ(error_of(kernel_->getattr(file)), ENOENT);
-  EXPECT_EQ(kernel_->statfs()->files, before);
+  EXPECT_EQ(filesystem_->totals().nodes, before);
 }
 
 // An answer that nobody receives has handed out nothing.
 TEST_F(DispatcherTest, AnEntryThatIsNotDeliveredIsTakenBack) {
-  uint64_t before = kernel_->statfs()->files;
+  uint64_t before = filesystem_->totals().nodes;
   kernel_->lose_next_reply();
   ASSERT_TRUE(kernel_->lookup(abi::kRootNode, "file"));
-  EXPECT_EQ(kernel_->statfs()->files, before);
+  EXPECT_EQ(filesystem_->totals().nodes, before);
 }
 
 TEST_F(DispatcherTest, AListingThatIsNotDeliveredIsTakenBack) {
   uint64_t folder = node("folder");
   auto open = kernel_->opendir(folder);
-  uint64_t before = kernel_->statfs()->files;
+  uint64_t before = filesystem_->totals().nodes;
   kernel_->lose_next_reply();
   ASSERT_EQ(kernel_->readdirplus(folder, open->fh, 0, kPage)->size(), 4u);
-  EXPECT_EQ(kernel_->statfs()->files, before);
+  EXPECT_EQ(filesystem_->totals().nodes, before);
 }
 
 TEST_F(DispatcherTest, HandlesThatAreNotDeliveredAreReleased) {
@@ -379,6 +379,18 @@ TEST_F(DispatcherTest, TheFilesystemHasTotals) {
   ASSERT_TRUE(totals);
   EXPECT_EQ(totals->namelen, 255u);
   EXPECT_EQ(totals->bsize, 4096u);
+  EXPECT_EQ(totals->files, 0u) << "nobody said";
+}
+
+TEST_F(DispatcherTest, TheStoreSaysHowMuchIsThereAndNothingIsFree) {
+  mount_exactly({}, {},
+                {.store_totals = [] { return StoreTotals{.files = 7, .bytes = 10 * 4096 + 1}; }});
+  auto totals = kernel_->statfs();
+  ASSERT_TRUE(totals);
+  EXPECT_EQ(totals->files, 7u);
+  EXPECT_EQ(totals->blocks, 11u);
+  EXPECT_EQ(totals->frsize, 4096u);
+  EXPECT_EQ(totals->bfree + totals->bavail + totals->ffree, 0u);
 }
 
 TEST_F(DispatcherTest, WhatWouldChangeSomethingIsRefused) {
@@ -491,11 +503,11 @@ TEST_F(DispatcherTest, FilesOfThisMachineAreHandedToTheKernel) {
   auto second = kernel.open(file);
   EXPECT_EQ(first->open_flags, abi::kOpenPassthrough | abi::kOpenNoFlush);
   EXPECT_EQ(second->backing_id, 42);
-  // A handle is released once, whatever a guest says.
+  // A handle is released once, and for the node it was opened for, whatever a guest says.
   EXPECT_EQ(kernel.release(file, first->fh), 0);
   EXPECT_EQ(kernel.release(file, first->fh), 0);
   EXPECT_EQ(registry.removed, 0);
-  EXPECT_EQ(kernel.release(file, second->fh), 0);
+  EXPECT_EQ(kernel.release(abi::kRootNode, second->fh), 0);
   EXPECT_EQ(registry.removed, 1);
   // Nobody has it open when nobody heard of it.
   kernel.lose_next_reply();

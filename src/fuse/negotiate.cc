@@ -14,10 +14,14 @@ constexpr uint16_t kCongestionThreshold = 49151;
 // Nothing is ever written; the kernel does not take less.
 constexpr uint32_t kWriteBytesMax = 4096;
 
+// Owners are nobody's business here, as everybody may read: so mounts that map them may be made of
+// this one.
+//
 // Readdirplus always, not only when the kernel guesses that it pays (kReaddirplusAuto): a walk of a
 // cold tree then costs one request a directory.
 constexpr uint64_t kWanted = abi::kAsyncRead | abi::kDoReaddirplus | abi::kParallelDirops |
-                             abi::kCacheSymlinks | abi::kMaxPages | abi::kInitExt;
+                             abi::kCacheSymlinks | abi::kMaxPages | abi::kInitExt |
+                             abi::kAllowIdmap;
 
 uint64_t wanted_with(const Wishes& wishes) {
   uint64_t wanted = kWanted;

@@ -19,9 +19,10 @@ Agreement agree(const InitRequest& request, const Wishes& wishes = {}) {
 TEST(Negotiate, WhatIsWantedAndOfferedIsTaken) {
   Agreement agreement = agree(offer(7, 45, ~uint64_t{0}));
   EXPECT_EQ(agreement.session.agreed, abi::kAsyncRead | abi::kDoReaddirplus | abi::kParallelDirops |
-                                          abi::kCacheSymlinks | abi::kMaxPages | abi::kInitExt);
+                                          abi::kCacheSymlinks | abi::kMaxPages | abi::kInitExt |
+                                          abi::kAllowIdmap);
   EXPECT_EQ(agreement.reply.flags, static_cast<uint32_t>(agreement.session.agreed));
-  EXPECT_EQ(agreement.reply.flags2, 0u);
+  EXPECT_EQ(agreement.reply.flags2, abi::kAllowIdmap >> 32);
   EXPECT_EQ(agreement.reply.max_pages, 256);
   EXPECT_EQ(agreement.reply.max_readahead, 131072u);
   EXPECT_EQ(agreement.reply.time_gran, 1u);

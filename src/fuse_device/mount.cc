@@ -18,21 +18,17 @@
 #include "base/file.h"
 #include "fuse/negotiate.h"
 #include "fuse_device/fusermount.h"
+#include "fuse_device/mount_state.h"
 #include "fuse_device/mount_table.h"
 
 namespace castore::fuse_device {
 namespace {
 
-// What the kernel says of a mount whose server is gone, and of one whose server it sees going.
-bool is_dead(int error) {
-  return error == ENOTCONN || error == ECONNABORTED;
-}
-
 // The absolute path without symlinks, or errno. Also where a dead mount stands at its end.
 std::expected<std::string, int> resolve(const std::string& path) {
   std::unique_ptr<char, void (*)(void*)> whole(::realpath(path.c_str(), nullptr), std::free);
   if (whole) return std::string(whole.get());
-  if (!is_dead(errno)) return std::unexpected(errno);
+  if (!is_dead_mount(errno)) return std::unexpected(errno);
   // Only the last part cannot be looked at.
   std::filesystem::path parts(path);
   if (!parts.has_filename()) parts = parts.parent_path();
@@ -42,27 +38,44 @@ std::expected<std::string, int> resolve(const std::string& path) {
   return (std::filesystem::path(whole.get()) / parts.filename()).string();
 }
 
-std::unexpected<Error> dead_mount(const std::string& path) {
-  return fail(ErrorKind::kInvalidArgument,
-              "{} is a mount whose server is gone; `castore umount {}` cleans it up", path, path);
+Result<void> unmount_once(const std::string& path, bool lazy) {
+  int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+  if (::umount2(path.c_str(), flags) == 0) return {};
+  if (errno == EPERM) return fusermount_unmount(path, lazy);
+  return fail_errno(errno, "unmounting");
+}
+
+// Takes dead mounts of ours out of the way, also several, one above the other. An open file of such
+// a mount is of no use to anybody, so nobody is asked. Gives the mount that is left.
+Result<std::optional<MountLine>> clear_dead_mounts(const std::string& mount_point) {
+  for (;;) {
+    auto present = CASTORE_TRY(mount_at(mount_point));
+    if (!present || present->type != kFilesystemType ||
+        state_of_mount(mount_point) != MountState::kDead)
+      return present;
+    CASTORE_TRY_WHILE(unmount_once(mount_point, true), "clearing away a dead mount");
+    spdlog::warn("{} had a mount whose server is gone ({}); it is unmounted", mount_point,
+                 present->source);
+  }
 }
 
 // The mount point as the mount table will name it, if it can be one.
 Result<std::string> check_mount_point(const std::string& path) {
   auto resolved = resolve(path);
   if (!resolved) return fail_errno(resolved.error(), "looking at {}", path);
-  struct stat status;
-  if (::stat(resolved->c_str(), &status) != 0) {
-    if (is_dead(errno)) return dead_mount(*resolved);
-    return fail_errno(errno, "looking at {}", *resolved);
-  }
-  if (!S_ISDIR(status.st_mode))
-    return fail(ErrorKind::kInvalidArgument, "{} is not a folder", *resolved);
-  auto present = CASTORE_TRY(mount_at(*resolved));
+  auto present = CASTORE_TRY(clear_dead_mounts(*resolved));
   if (present && present->type == kFilesystemType)
     return fail(ErrorKind::kInvalidArgument,
                 "{} shows a castore mount already ({}); `castore umount {}` ends it", *resolved,
                 present->source, *resolved);
+  struct stat status;
+  if (::stat(resolved->c_str(), &status) != 0)
+    return is_dead_mount(errno)
+               ? fail(ErrorKind::kInvalidArgument,
+                      "{} is a dead mount of another program; unmount it first", *resolved)
+               : fail_errno(errno, "looking at {}", *resolved);
+  if (!S_ISDIR(status.st_mode))
+    return fail(ErrorKind::kInvalidArgument, "{} is not a folder", *resolved);
   return std::move(*resolved);
 }
 
@@ -109,13 +122,6 @@ Result<UniqueFd> mount_through_fusermount(const MountOptions& options,
               device.error().message());
 }
 
-Result<void> unmount_once(const std::string& path, bool lazy) {
-  int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
-  if (::umount2(path.c_str(), flags) == 0) return {};
-  if (errno == EPERM) return fusermount_unmount(path, lazy);
-  return fail_errno(errno, "unmounting");
-}
-
 }  // namespace
 
 Result<Mounted> mount(const MountOptions& options) {
@@ -155,16 +161,22 @@ Result<void> unmount_own(const std::string& mount_point, const std::string& numb
   return {};
 }
 
-Result<void> unmount(const std::string& path, bool lazy) {
+Result<MountLine> castore_mount_at(const std::string& path) {
   auto resolved = resolve(path);
-  if (!resolved) return fail_errno(resolved.error(), "unmounting {}", path);
-  auto present = CASTORE_TRY_WHILE(mount_at(*resolved), "unmounting {}", path);
-  if (!present)
-    return fail(ErrorKind::kInvalidArgument, "unmounting {}: nothing is mounted there", path);
+  if (!resolved) return std::unexpected(Error::from_errno(resolved.error(), path));
+  auto present = CASTORE_TRY(mount_at(*resolved));
+  if (!present) return fail(ErrorKind::kInvalidArgument, "{}: nothing is mounted there", path);
   if (present->type != kFilesystemType)
-    return fail(ErrorKind::kInvalidArgument,
-                "unmounting {}: it is no castore mount but one of type {}", path, present->type);
-  auto done = unmount_once(*resolved, lazy);
+    return fail(ErrorKind::kInvalidArgument, "{}: it is no castore mount but one of type {}", path,
+                present->type);
+  return std::move(*present);
+}
+
+Result<void> unmount(const std::string& path, bool lazy) {
+  MountLine present = CASTORE_TRY_WHILE(castore_mount_at(path), "unmounting");
+  auto done = unmount_once(present.mount_point, lazy);
+  if (!done && !lazy && state_of_mount(present.mount_point) == MountState::kDead)
+    done = unmount_once(present.mount_point, true);
   if (done) return {};
   if (!lazy && done.error().kind() == ErrorKind::kUnavailable)
     return fail(ErrorKind::kUnavailable,

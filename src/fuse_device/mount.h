@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "fuse_device/mount_table.h"
 
 namespace castore::fuse_device {
 
@@ -26,7 +27,8 @@ struct Mounted {
 };
 
 // Mounts: as root by itself, otherwise through fusermount3. Read-only, and without set-user-ID
-// programs, devices and access times.
+// programs, devices and access times. A dead castore mount in the way is unmounted first, which the
+// log says.
 //
 // kInvalidArgument: the mount point is no folder, or shows a castore mount already. kDenied: who
 // may do it, and how. kUnsupported: this machine has no FUSE.
@@ -37,10 +39,15 @@ Result<Mounted> mount(const MountOptions& options);
 // afterwards, though programs with files open in it keep it from going away. Fine when it is gone.
 Result<void> unmount_own(const std::string& mount_point, const std::string& number);
 
-// Ends any castore mount, whether its server lives or not. Without `lazy` it fails while programs
-// use it (kUnavailable); with it, it disappears at once and ends when they do.
+// The castore mount that stands at `path`, dead ones too.
 //
 // kInvalidArgument: nothing, or something else, is mounted there.
+Result<MountLine> castore_mount_at(const std::string& path);
+
+// Ends any castore mount, whether its server lives or not. Without `lazy` it fails while programs
+// use one that lives (kUnavailable); with it, it disappears at once and ends when they do.
+//
+// kInvalidArgument: as above.
 Result<void> unmount(const std::string& path, bool lazy);
 
 }  // namespace castore::fuse_device

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fuse_device/plan.h"
 
+#include <fmt/format.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,11 +11,13 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "fuse/negotiate.h"
 
 namespace castore::fuse_device {
 namespace {
 
 constexpr const char* kEnableUring = "/sys/module/fuse/parameters/enable_uring";
+constexpr const char* kPagesLimit = "/proc/sys/fs/fuse/max_pages_limit";
 constexpr size_t kSystemFileBytesMax = 4096;
 
 bool has_capability(unsigned capability) {
@@ -61,6 +64,10 @@ std::string_view to_string(Transport transport) {
   return "?";
 }
 
+std::string to_string(const Note& note) {
+  return note.advice.empty() ? note.found : note.found + "; " + note.advice;
+}
+
 Circumstances look_around() {
   Circumstances circumstances;
   circumstances.privileged = has_capability(CAP_SYS_ADMIN) && in_first_user_namespace();
@@ -68,6 +75,8 @@ Circumstances look_around() {
     circumstances.uring_known = true;
     circumstances.uring_enabled = enabled->starts_with('Y') || enabled->starts_with('1');
   }
+  if (auto limit = read_whole_file(kPagesLimit, kSystemFileBytesMax))
+    circumstances.pages_limit = static_cast<uint32_t>(std::strtoul(limit->c_str(), nullptr, 10));
   return circumstances;
 }
 
@@ -76,29 +85,35 @@ Plan make_plan(ReadPath read_path, Transport transport, const Circumstances& cir
   bool wants_passthrough = read_path == ReadPath::kPassthrough ||
                            (read_path == ReadPath::kAuto && circumstances.few_large_files);
   if (wants_passthrough && !circumstances.privileged) {
-    plan.notes.emplace_back(
-        "no passthrough: the kernel takes files only from a process with CAP_SYS_ADMIN; mount as "
-        "root for it");
+    plan.notes.push_back(
+        {"no passthrough: the kernel takes files only from a process with CAP_SYS_ADMIN",
+         "mount as root for it"});
   } else if (wants_passthrough) {
     plan.read_path = ReadPath::kPassthrough;
   } else if (read_path == ReadPath::kAuto) {
-    plan.notes.emplace_back(
-        "no passthrough: what is mounted is not mainly large files; --io=passthrough asks for it");
+    plan.notes.push_back({"no passthrough: what is mounted is not mainly large files",
+                          "--io=passthrough asks for it all the same"});
   }
 
   bool wants_uring = transport != Transport::kDevice;
   if (wants_uring && circumstances.store_may_be_slow) {
-    plan.notes.emplace_back(
-        "no io_uring: the store may be slow, and requests that wait for it would fill the ring");
+    plan.notes.push_back(
+        {"no io_uring: the store may be slow, and requests that wait for it would fill the ring"});
   } else if (wants_uring && !circumstances.uring_known) {
-    plan.notes.emplace_back("no io_uring: this kernel does not offer it (Linux 6.14 is the first)");
+    plan.notes.push_back({"no io_uring: this kernel does not offer it (Linux 6.14 is the first)"});
   } else if (wants_uring && !circumstances.uring_enabled) {
-    plan.notes.emplace_back(
-        "no io_uring: it is switched off in the kernel; as root, `echo Y > "
-        "/sys/module/fuse/parameters/enable_uring` and mount again");
+    plan.notes.push_back(
+        {"no io_uring: it is switched off in the kernel",
+         "as root, `echo Y > /sys/module/fuse/parameters/enable_uring` and mount again"});
   } else if (wants_uring) {
     plan.transport = Transport::kIoUring;
   }
+
+  if (circumstances.pages_limit > 0 && circumstances.pages_limit < fuse::kPagesMax)
+    plan.notes.push_back(
+        {fmt::format("small requests: the kernel allows {} pages in one, and {} would be used",
+                     circumstances.pages_limit, fuse::kPagesMax),
+         fmt::format("as root, `echo {} > {}` and mount again", fuse::kPagesMax, kPagesLimit)});
   return plan;
 }
 

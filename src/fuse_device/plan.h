@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,16 +35,27 @@ struct Circumstances {
   bool uring_known = false;        // whether the kernel has that parameter
   bool few_large_files = false;    // what is mounted is that, rather than many small ones
   bool store_may_be_slow = false;  // further away than a local disk
+  // The most pages that one request may have, as the kernel limits it; 0: not known.
+  uint32_t pages_limit = 0;
 };
 
 // Looks at this process and machine; what is mounted is the caller's to say.
 Circumstances look_around();
 
-// What a mount tries first, and for people why not the next better thing.
+// For people: why a mount does not do the next better thing, and what would change that.
+struct Note {
+  std::string found;
+  std::string advice = {};  // where there is something to do
+};
+
+// The same in one line.
+std::string to_string(const Note& note);
+
+// What a mount tries first, and why not the next better thing.
 struct Plan {
   ReadPath read_path = ReadPath::kCached;
   Transport transport = Transport::kDevice;
-  std::vector<std::string> notes;
+  std::vector<Note> notes;
 };
 
 // Chooses. What was asked for by name and cannot be is a note too: a mount that is slower than it

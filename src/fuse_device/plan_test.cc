@@ -17,7 +17,7 @@ TEST(Plan, ManySmallFilesAreCachedAndRequestsTravelInARing) {
   EXPECT_EQ(plan.read_path, ReadPath::kCached);
   EXPECT_EQ(plan.transport, Transport::kIoUring);
   ASSERT_EQ(plan.notes.size(), 1u);
-  EXPECT_NE(plan.notes[0].find("--io=passthrough"), std::string::npos);
+  EXPECT_NE(to_string(plan.notes[0]).find("--io=passthrough"), std::string::npos);
 }
 
 TEST(Plan, FewLargeFilesArePassedThroughWherePrivilegeAllowsIt) {
@@ -29,7 +29,7 @@ TEST(Plan, FewLargeFilesArePassedThroughWherePrivilegeAllowsIt) {
   Plan plan = make_plan(ReadPath::kAuto, Transport::kAuto, large);
   EXPECT_EQ(plan.read_path, ReadPath::kCached);
   ASSERT_EQ(plan.notes.size(), 1u);
-  EXPECT_NE(plan.notes[0].find("CAP_SYS_ADMIN"), std::string::npos);
+  EXPECT_NE(to_string(plan.notes[0]).find("CAP_SYS_ADMIN"), std::string::npos);
 }
 
 TEST(Plan, WhatIsAskedForByNameAndCannotBeIsANote) {
@@ -55,8 +55,18 @@ TEST(Plan, ARingThatIsSwitchedOffSaysHowToSwitchItOn) {
   Plan plan = make_plan(ReadPath::kCached, Transport::kAuto, off);
   EXPECT_EQ(plan.transport, Transport::kDevice);
   ASSERT_EQ(plan.notes.size(), 1u);
-  EXPECT_NE(plan.notes[0].find("enable_uring"), std::string::npos);
+  EXPECT_NE(to_string(plan.notes[0]).find("enable_uring"), std::string::npos);
   EXPECT_TRUE(make_plan(ReadPath::kCached, Transport::kDevice, off).notes.empty());
+}
+
+TEST(Plan, ALimitBelowWhatWouldBeUsedIsANote) {
+  Circumstances small = kEverything;
+  small.pages_limit = 32;
+  Plan plan = make_plan(ReadPath::kCached, Transport::kDevice, small);
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_NE(plan.notes[0].advice.find("max_pages_limit"), std::string::npos);
+  small.pages_limit = 4096;
+  EXPECT_TRUE(make_plan(ReadPath::kCached, Transport::kDevice, small).notes.empty());
 }
 
 }  // namespace

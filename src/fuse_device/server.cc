@@ -88,7 +88,8 @@ FuseServer::Connection::Connection(std::shared_ptr<fs::Filesystem> shown,
                                .backing_registry = &backings,
                                .deferred = {.timeout = options.read_timeout},
                                .report = options.report ? [this] { return options.report(facts()); }
-                                                        : std::function<std::string()>()}) {}
+                                                        : std::function<std::string()>(),
+                               .store_totals = options.store_totals}) {}
 
 Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
   nowhere = CASTORE_TRY(open_file("/dev/null", O_RDWR));
@@ -102,8 +103,8 @@ Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
 
   if (plan.read_path == ReadPath::kPassthrough && !session.has(fuse::abi::kPassthrough)) {
     plan.read_path = ReadPath::kCached;
-    plan.notes.emplace_back(
-        "no passthrough: this kernel does not offer it (Linux 6.9 is the first)");
+    plan.notes.push_back(
+        {"no passthrough: this kernel does not offer it (Linux 6.9 is the first)"});
   }
   if (plan.transport == Transport::kIoUring) {
     if (session.has(fuse::abi::kOverIoUring)) {
@@ -113,7 +114,7 @@ Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
       return {};  // the one loop has little to do
     }
     plan.transport = Transport::kDevice;
-    plan.notes.emplace_back("no io_uring: the kernel did not offer it to this mount");
+    plan.notes.push_back({"no io_uring: the kernel did not offer it to this mount"});
   }
 
   const size_t count = options.thread_count > 0 ? options.thread_count : cpu_count();
@@ -175,7 +176,7 @@ Result<std::unique_ptr<FuseServer>> FuseServer::start(std::shared_ptr<fs::Filesy
   // The kernel has been told that it will be served by io_uring, and there is no way back but a new
   // mount.
   plan.transport = Transport::kDevice;
-  plan.notes.push_back("no io_uring: " + server.error().message());
+  plan.notes.push_back({"no io_uring: " + server.error().message()});
   return start_as_planned(std::move(filesystem), options, plan);
 }
 

@@ -32,6 +32,8 @@ struct ServerOptions {
   std::chrono::milliseconds read_timeout = std::chrono::seconds(60);
   // What the mount says when it is asked how it does; empty: nothing.
   std::function<std::string(const MountFacts&)> report = {};
+  // What statfs(2) says of the store, from memory; empty: nothing.
+  std::function<fuse::StoreTotals()> store_totals = {};
   // How long the end of a mount waits for requests that are with the store, after having asked them
   // to stop.
   std::chrono::milliseconds stop_grace = std::chrono::seconds(5);
@@ -43,8 +45,7 @@ struct MountFacts {
   std::string source;
   ReadPath read_path = ReadPath::kCached;
   Transport transport = Transport::kDevice;
-  // For people, a line each: why it is not the next better thing, and what would change that.
-  std::vector<std::string> notes;
+  std::vector<Note> notes;
   size_t threads = 0;
   bool cloned = true;  // each thread has its own descriptor of the connection
   fuse::Session session;

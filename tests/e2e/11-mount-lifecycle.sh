@@ -143,6 +143,49 @@ if ls "$mnt" >/dev/null 2>&1; then fail "a dead mount answered"; fi
 castore umount "$mnt"
 not_mounted "$mnt" || fail "the dead mount is still there"
 
+# dead_mount: at $mnt, with a file of it that another process holds open, and attributes that the
+# kernel remembers.
+dead_mount() {
+  local pid
+  mount_at "$mnt" --root "$path"
+  stat "$mnt" "$mnt/sub/file" >/dev/null
+  sleep 600 <"$mnt/sub/file" &
+  holder=$!
+  pids+=("$holder")
+  pid=$(server_of "$mnt")
+  kill -KILL "$pid"
+  until_true 10 gone "$pid"
+  until_true 10 is_dead
+}
+is_dead() { ! stat --file-system "$mnt" >/dev/null 2>&1; }
+
+step "a dead mount is mounted over, also while a process has a file of it open"
+dead_mount
+: >mount.log
+mount_at "$mnt" --root "$path"
+expect_equal "$(cat "$mnt/sub/file")" content
+expect_equal "$(grep -cF " $mnt " /proc/self/mountinfo)" 1 "mounts"
+grep -q "$mnt had a mount whose server is gone" mount.log || fail "nothing said of the dead mount"
+kill "$holder"
+castore umount "$mnt"
+not_mounted "$mnt" || fail "still mounted"
+
+step "castore umount cleans a dead mount up, also while a process has a file of it open"
+dead_mount
+castore umount "$mnt"
+not_mounted "$mnt" || fail "the dead mount is still there"
+kill "$holder"
+expect_error 1 'nothing is mounted there' castore umount "$mnt"
+
+step "a mount whose server lives is not mounted over, also when it does not answer"
+mount_at "$mnt" --root "$path"
+pid=$(server_of "$mnt")
+kill -STOP "$pid"
+expect_error 1 'already' timeout 60 "$CASTORE" mount "$mnt"
+kill -CONT "$pid"
+expect_equal "$(cat "$mnt/sub/file")" content
+castore umount "$mnt"
+
 step "a relative mount point, and one with a space"
 mkdir 'a folder'
 mounts+=("$work/a folder")

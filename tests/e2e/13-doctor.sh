@@ -6,6 +6,10 @@ need_fuse
 
 cd "$work"
 echo content >file
+mkdir folder
+echo content >folder/file
+
+ingested() { castore ingest --json "$1" | json digest; }
 
 step "before there is a store"
 expect_code 0 castore doctor
@@ -44,13 +48,86 @@ expect_code 3 castore doctor
 grep -q "^ok .*$work/alive" "$work/out" || fail "the living mount"
 grep -q "^problem .*$work/dead.*server is gone" "$work/out" || fail "the dead mount"
 grep -q "castore umount $work/dead" "$work/out" || fail "what to do about it"
+expect_error 1 "server is gone" castore stats "$work/dead"
 castore umount "$work/dead"
 expect_code 0 castore doctor
+
+step "doctor MOUNTPOINT says how a mount works, why not better, and what would change that"
+mount_at "$work/dev" --root "$(ingested "$work/folder")" --transport=dev
+expect_code 0 castore doctor "$work/dev"
+grep -q "^ok .*$work/dev shows .*; io cached, transport dev" "$work/out" || fail "how it works"
+grep -q "^note .*no passthrough: what is mounted is not mainly large files" "$work/out" || fail "why not better"
+grep -q -- "-> --io=passthrough" "$work/out" || fail "what would change that"
+if grep -Eq "^[a-z]+ +(fusermount3|store|processors):" "$work/out"; then fail "more than was asked for"; fi
+if [[ $(cat /sys/module/fuse/parameters/enable_uring 2>/dev/null) == N ]]; then
+  mount_at "$work/auto" --root "$(ingested "$work/folder")"
+  expect_code 0 castore doctor "$work/auto"
+  grep -q "^note .*no io_uring: it is switched off" "$work/out" || fail "why no io_uring"
+  grep -q -- "-> .*enable_uring" "$work/out" || fail "how to switch it on"
+  castore umount "$work/auto"
+fi
+expect_code 3 castore doctor /proc
+grep -q "^problem .*no castore mount but one of type proc" "$work/out" || fail "/proc"
+expect_code 3 castore doctor "$work/absent"
+
+step "few large files are passed through, many small ones are not"
+mkdir large
+head -c 3000000 /dev/urandom >large/file
+mount_at "$work/large-mnt" --root "$(ingested large)"
+castore doctor "$work/large-mnt" >out
+grep -q 'io passthrough' out || grep -q 'no passthrough: this kernel' out || fail "large files: $(cat out)"
+cmp large/file "$work/large-mnt/file"
+castore umount "$work/large-mnt"
+
+step "stats counts what was asked"
+ls -l "$work/dev" >/dev/null
+cat "$work/dev/file" >/dev/null
+expect_code 0 castore stats "$work/dev"
+grep -q "^$work/dev shows castore:blake3-" "$work/out"
+grep -q '^read path    cached' "$work/out"
+grep -q '^READ  ' "$work/out"
+expect_code 0 castore stats --json "$work/dev/"
+python3 - "$work" <<'EOF2'
+import json, sys
+with open(sys.argv[1] + "/out") as file:
+    stats = json.load(file)
+assert stats["mountpoint"] == sys.argv[1] + "/dev", stats
+assert stats["read_path"] == "cached" and stats["transport"] == "dev", stats
+assert stats["nodes"] >= 1 and stats["rss_bytes"] > 1 << 20, stats
+assert stats["pool"]["queued"] == 0 and stats["handles"] == 0, stats
+operations = {operation["name"]: operation for operation in stats["operations"]}
+assert operations["READ"]["bytes"] == len("content\n"), operations
+assert operations["READ"]["p99_ns"] >= operations["READ"]["p50_ns"] > 0, operations
+assert stats["caches"]["blobs"]["misses"] >= 1, stats
+EOF2
+
+step "a root that is listed can be asked without being listed"
+castore stats --json "$work/alive" >out
+castore umount "$work/alive"
+mount_at "$work/alive" --list-root
+castore stats --json "$work/alive" >out
+if grep -q READDIR out; then fail "listed for the sake of stats"; fi
+
+step "SIGUSR1 writes the same into the log"
+: >mount.log
+kill -USR1 "$(server_of "$work/dev")"
+until_true 10 grep -q 'operation .*p99' mount.log
+grep -q "how $work/dev does" mount.log
+until_true 10 grep -q ' READ  ' mount.log
+castore umount "$work/dev"
+
+step "what is no castore mount is said to be none"
+expect_error 1 "nothing is mounted there" castore stats "$work/folder"
+expect_error 1 "no castore mount but one of type proc" castore stats /proc
+expect_error 1 "No such file" castore stats "$work/absent"
 
 step "a stopped server does not stop doctor"
 pid=$(server_of "$work/alive")
 kill -STOP "$pid"
 expect_code 3 timeout 60 "$CASTORE" doctor
+cp out doctor.out
+expect_error 1 "does not answer" timeout 60 "$CASTORE" stats "$work/alive"
 kill -CONT "$pid"
-grep -q "^problem .*$work/alive" "$work/out" || fail "the stopped server"
+grep -q "^problem .*$work/alive" doctor.out || fail "the stopped server"
+expect_code 0 castore stats "$work/alive"
 castore umount "$work/alive"

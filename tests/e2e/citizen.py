@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 
 source, mount = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
@@ -107,7 +108,7 @@ def watches():
 
 
 def idmapped(folder):
-    """The errno of making an idmapped mount of `folder`."""
+    """The errno of making an idmapped mount of `folder`, and whose that is in there."""
     holder = subprocess.Popen(["unshare", "--user", "sh", "-c", "echo here; cat"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -121,24 +122,33 @@ def idmapped(folder):
         attributes = struct.pack("QQQQ", MOUNT_ATTR_IDMAP, 0, 0, namespace)
         answer = libc.syscall(SYS_MOUNT_SETATTR, tree, b"", AT_EMPTY_PATH, attributes, len(attributes))
         reason = ctypes.get_errno() if answer else 0
+        owner = os.stat(f"/proc/self/fd/{tree}").st_uid
         os.close(tree)
         os.close(namespace)
-        return reason
+        return reason, owner
     finally:
         holder.stdin.close()
         holder.wait()
 
 
 def idmapped_mounts():
-    if idmapped(source) != 0:
+    if idmapped(source)[0] != 0:
         print("   idmapped mounts: not tried, the file system of the store's own folder has none either")
         return
-    # The kernel has them for FUSE servers that ask for FUSE_ALLOW_IDMAP.
-    assert idmapped(mount) == errno.EINVAL, "docs/mounting.md says otherwise"
+    # The kernel has them for FUSE servers that ask for FUSE_ALLOW_IDMAP from Linux 6.12 on.
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    assert idmapped(mount) == ((0, 100000) if release >= (6, 12) else (errno.EINVAL, 0))
 
 
 def totals():
     status = os.statvfs(mount)
+    # Of the store: what was imported is there, and nothing can be added.
+    deadline = time.monotonic() + 20
+    while status.f_files == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)  # they are counted after the mount can be used
+        status = os.statvfs(mount)
+    assert status.f_files >= 5 and status.f_blocks * status.f_frsize >= len(content("large"))
+    assert status.f_bfree == status.f_bavail == status.f_ffree == 0
     assert status.f_namemax == 255 and status.f_flag & os.ST_RDONLY
     assert status.f_flag & os.ST_NOSUID and status.f_flag & os.ST_NODEV
 
