@@ -75,6 +75,7 @@ Examples:
 
 Result<ExitCode> Import::run(Session& session) {
   CASTORE_TRY(check_paths());
+  CASTORE_TRY(config::check_that_all_lasts(session.addresses(), true));
   auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kWrite));
 
   ingest_options_.budgets = std::make_shared<transfer::IngestBudgets>();

@@ -66,6 +66,7 @@ Result<ExitCode> Ingest::run(Session& session) {
   // Also so that a mistyped path does not make a store.
   if (struct stat status; path_ != "-" && ::lstat(path_.c_str(), &status) != 0)
     return fail_errno(errno, "ingesting {}", path_.empty() ? "''" : path_);
+  CASTORE_TRY(config::check_that_all_lasts(session.addresses(), false));
   const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kWrite));
   transfer::Tally tally;
   transfer::Ingested ingested = CASTORE_TRY([&]() -> Result<transfer::Ingested> {

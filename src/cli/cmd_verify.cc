@@ -91,11 +91,12 @@ same sources again stores it anew.)"};
                  "import the same sources again\n");
       return {};
     }
-    CASTORE_TRY_WHILE(services.upkeep->repair(ctx, damaged), "repairing the store");
+    const uint64_t forgotten =
+        CASTORE_TRY_WHILE(services.upkeep->repair(ctx, damaged), "repairing the store");
     fmt::print(stderr,
                "castore: {} damaged objects are forgotten; import their sources again to have them "
                "back\n",
-               damaged.size());
+               forgotten);
     return {};
   }
 

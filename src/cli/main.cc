@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -21,8 +23,22 @@ namespace {
 
 // Errors carry names from file systems and stores, which may hold anything.
 void say(std::string_view message) {
-  fmt::print(stderr, "castore: {}\n",
-             ::isatty(STDERR_FILENO) == 1 ? display_text(message) : std::string(message));
+  const std::string line = fmt::format(
+      "castore: {}\n",
+      ::isatty(STDERR_FILENO) == 1 ? display_text(message) : std::string(message));
+  // There is nobody left to be told of a failure.
+  (void)std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+// A descriptor that was closed by who started us must not become a file of the store, which output
+// would go to, nor a descriptor of ours, which input would come from. Reading gives the end, writing
+// an error.
+void take_standard_descriptors() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number is this one.
+    (void)!::open("/dev/null", O_RDONLY);
+  }
 }
 
 // Out of memory there is nothing to undo, on whichever thread: a store can be left at any moment.
@@ -64,6 +80,7 @@ int run_program(std::span<const char* const> arguments) {
 
 int main(int argc, char** argv) {
   std::set_new_handler(castore::cli::end_out_of_memory);
+  castore::cli::take_standard_descriptors();
   castore::raise_descriptor_limit();
   // No library call is known to throw here; one that does ends in a line, not in an abort.
   try {

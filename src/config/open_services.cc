@@ -108,6 +108,24 @@ Result<backends::StoreCondition> inspect_stores(
   return condition;
 }
 
+Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_path_infos) {
+  const auto forgets = [](const std::optional<std::string>& address) {
+    return address && address->starts_with("memory:");
+  };
+  const bool path_infos_last = with_path_infos && !forgets(addresses.path_infos);
+  const bool directories_last = !forgets(addresses.directories);
+  if (forgets(addresses.blobs) && (directories_last || path_infos_last))
+    return fail(ErrorKind::kInvalidArgument,
+                "blobs would be forgotten at the end, and {} that refer to them would stay; give "
+                "the address memory:// to all services, or to none",
+                directories_last ? "directories" : "paths");
+  if (!directories_last && path_infos_last)
+    return fail(ErrorKind::kInvalidArgument,
+                "directories would be forgotten at the end, and paths that refer to them would "
+                "stay; give the address memory:// to all services, or to none");
+  return {};
+}
+
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access) {
   store::Services services;
   if (addresses.blobs) {

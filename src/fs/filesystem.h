@@ -74,13 +74,6 @@ struct ListedEntry {
   uint64_t inode = 0;
 };
 
-// What `read` found: `bytes` is valid while this object lives (and, where the bytes were copied to
-// the caller's buffer, while that does).
-struct ReadBytes {
-  ByteView bytes;
-  Bytes keep_alive;
-};
-
 // A file on the local disk that holds nothing but the content. The descriptor is valid while this
 // object lives.
 struct BackingFile {
@@ -93,6 +86,14 @@ struct FileRange {
   BackingFile file;
   uint64_t offset = 0;
   size_t size = 0;
+};
+
+// What `read` found: `bytes` is valid while this object lives (and, where the bytes were copied to
+// the caller's buffer, while that does). Or, to who asked for it so, where the bytes lie.
+struct ReadBytes {
+  ByteView bytes;
+  Bytes keep_alive;
+  std::optional<FileRange> range;
 };
 
 // What is kept of something that can be fetched again.
@@ -169,12 +170,10 @@ class Filesystem {
   FsResult<HandleId> open(const Context& ctx, NodeId node);
   // At most `size` bytes from `offset`; fewer only at the end. `scratch` (at least `size` bytes) is
   // used when the bytes are not in memory already.
+  // Who can hand bytes of a file on without looking at them says that a range will do, and is given
+  // one where they lie in one.
   FsResult<ReadBytes> read(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
-                           size_t size, MutableByteView scratch);
-  // The same for who can hand bytes of a file on without looking at them. Nothing where they do not
-  // lie in one, there are none, or something is wrong: `read` serves or says which.
-  std::optional<FileRange> file_range(const Context& ctx, NodeId node, HandleId handle,
-                                      uint64_t offset, size_t size);
+                           size_t size, MutableByteView scratch, bool range_will_do = false);
   // Where the next data or hole is: content has no holes but the one at its end.
   FsResult<uint64_t> seek(const Context& ctx, NodeId node, HandleId handle, uint64_t offset,
                           SeekFor what);

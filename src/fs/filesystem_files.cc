@@ -47,7 +47,8 @@ FsResult<HandleId> Filesystem::open(const Context& ctx, NodeId node) {
 }
 
 FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId handle,
-                                     uint64_t offset, size_t size, MutableByteView scratch) {
+                                     uint64_t offset, size_t size, MutableByteView scratch,
+                                     bool range_will_do) {
   auto blob = CASTORE_TRY(state_->blob_of(ctx, node, handle));
   if (offset >= blob->size) return ReadBytes{};
   size = static_cast<size_t>(std::min<uint64_t>(size, blob->size - offset));
@@ -56,7 +57,11 @@ FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId h
     if (handle == kNoHandle && offset + size == blob->size) state_->blobs.drop(blob->digest);
     Bytes bytes = blob->in_memory->slice(static_cast<size_t>(offset), size);
     ByteView view = bytes.view();
-    return ReadBytes{view, std::move(bytes)};
+    return ReadBytes{view, std::move(bytes), {}};
+  }
+  if (range_will_do && blob->file) {
+    const int fd = *blob->file;
+    return ReadBytes{{}, {}, FileRange{{fd, std::move(blob)}, offset, size}};
   }
   CASTORE_CHECK(scratch.size() >= size, "no room to read to");
   MutableByteView out = scratch.first(size);
@@ -66,16 +71,7 @@ FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId h
     return std::unexpected(
         state_->report(ctx, std::move(done).error().context(fmt::format(
                                 "reading {} bytes at {} of blob {}", size, offset, blob->digest))));
-  return ReadBytes{out, {}};
-}
-
-std::optional<FileRange> Filesystem::file_range(const Context& ctx, NodeId node, HandleId handle,
-                                                uint64_t offset, size_t size) {
-  auto blob = state_->blob_of(ctx, node, handle);
-  if (!blob || !(*blob)->file || offset >= (*blob)->size) return std::nullopt;
-  size = static_cast<size_t>(std::min<uint64_t>(size, (*blob)->size - offset));
-  const int fd = *(*blob)->file;
-  return FileRange{{fd, *std::move(blob)}, offset, size};
+  return ReadBytes{out, {}, {}};
 }
 
 FsResult<uint64_t> Filesystem::seek(const Context&, NodeId node, HandleId handle, uint64_t offset,

@@ -257,17 +257,16 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
     call.answer.error(Refusal::kTooLarge);
     return;
   }
-  if (read.size >= kSentAsFileBytesMin) {
-    auto range = filesystem_.file_range(call.ctx, call.request.node, read.handle, read.offset,
-                                        read.size);
-    if (range && range->size >= kSentAsFileBytesMin && call.answer.file(*range)) return;
-  }
-  auto found = filesystem_.read(call.ctx, call.request.node, read.handle, read.offset, read.size,
-                                call.scratch);
-  if (found) {
-    call.answer.bytes(found->bytes);
-  } else {
-    fail(call, found.error());
+  for (bool range_will_do : {read.size >= kSentAsFileBytesMin, false}) {
+    auto found = filesystem_.read(call.ctx, call.request.node, read.handle, read.offset, read.size,
+                                  call.scratch, range_will_do);
+    if (!found)
+      return fail(call, found.error());
+    if (!found->range) {
+      call.answer.bytes(found->bytes);
+      return;
+    }
+    if (call.answer.file(*found->range)) return;
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <variant>
 
@@ -29,8 +30,10 @@ class Upkeep {
 
   // Forgets the damaged objects, which count as absent from then on, so that storing them again
   // stores them anew; puts right what the store knows about itself; and forgets what earlier
-  // imports read, so that the next one reads it again. Durable when it returns.
-  virtual Result<void> repair(const Context& ctx, std::span<const ObjectName> damaged) = 0;
+  // imports read, so that the next one reads it again. Durable when it returns. Waits until nobody
+  // stores anything, and looks at each object once more: one that was stored again meanwhile stays.
+  // Gives how many were forgotten.
+  virtual Result<uint64_t> repair(const Context& ctx, std::span<const ObjectName> damaged) = 0;
 };
 
 }  // namespace castore::store

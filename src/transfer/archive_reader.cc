@@ -17,6 +17,10 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 512;
 
+// Headers with everything that belongs to them: long names, extended attributes, the map of a sparse
+// file, of which libarchive keeps ten times as much in memory.
+constexpr uint64_t kHeaderBytesMax = 4 << 20;
+
 // libarchive converts the names of pax archives from UTF-8 to the charset of the locale, and where
 // that is UTF-8 as well it even puts them into normal form: other bytes than those in the archive.
 // In the "C" locale the conversion fails for every name that is not ASCII; it then warns and gives
@@ -68,6 +72,16 @@ la_ssize_t ArchiveReader::read_callback(struct archive* archive, void* self, con
     ::archive_set_error(archive, EIO, "reading failed");
     return -1;
   }
+  if (reader->in_header_) {
+    reader->header_bytes_ += bytes->size();
+    if (reader->header_bytes_ > kHeaderBytesMax) {
+      reader->stream_error_ = Error(
+          ErrorKind::kExhausted,
+          fmt::format("the header of a member is larger than {} MiB", kHeaderBytesMax >> 20));
+      ::archive_set_error(archive, EIO, "too large");
+      return -1;
+    }
+  }
   *buffer = bytes->data();
   return static_cast<la_ssize_t>(bytes->size());
 }
@@ -98,7 +112,12 @@ Result<std::optional<ArchiveMember>> ArchiveReader::next() {
   int status;
   {
     UseLocale plain(plain_locale_.get());
+    // What the last member has left is no part of the next one's header.
+    (void)::archive_read_data_skip(archive_.get());
+    in_header_ = true;
+    header_bytes_ = 0;
     status = ::archive_read_next_header(archive_.get(), &entry);
+    in_header_ = false;
   }
   if (stream_error_) return failure();
   if (status == ARCHIVE_EOF) {

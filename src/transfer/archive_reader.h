@@ -59,6 +59,8 @@ class ArchiveReader {
   std::unique_ptr<std::remove_pointer_t<locale_t>, FreeLocale> plain_locale_;
   ArchiveHandle archive_;
   bool opened_ = false;
+  bool in_header_ = false;      // libarchive reads a member's header, of which it keeps all it reads
+  uint64_t header_bytes_ = 0;   // of it, so far
 
   // The file being read.
   uint64_t file_size_ = 0;

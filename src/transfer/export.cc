@@ -132,7 +132,7 @@ class EntryWriter {
   }
 
   static std::unexpected<Error> absent(const Place& place, const Digest& digest) {
-    return fail(ErrorKind::kNotFound, "writing {}: blob {} is not in the store", place.path,
+    return fail(ErrorKind::kCorrupt, "writing {}: blob {} is not in the store", place.path,
                 digest);
   }
   static std::unexpected<Error> wrong_size(const Place& place, const Digest& digest,
@@ -257,7 +257,7 @@ class TreeExport {
     auto directory = CASTORE_TRY_WHILE(services_.directories->get(ctx_, digest),
                                        "reading the directory for {}", path);
     if (!directory)
-      return fail(ErrorKind::kNotFound, "creating {}: directory {} is not in the store", path,
+      return fail(ErrorKind::kCorrupt, "creating {}: directory {} is not in the store", path,
                   digest);
     return directory;
   }

@@ -296,7 +296,7 @@ TEST_F(ExportTree, MissingObjectsAreNamedWithTheirPlace) {
   auto blob = run(TreeBuilder(services_).node("a/f", FileNode{unknown_digest(), 5, false}).build(),
                   folder_ / "one");
   ASSERT_FALSE(blob.has_value());
-  EXPECT_EQ(blob.error().kind(), ErrorKind::kNotFound);
+  EXPECT_EQ(blob.error().kind(), ErrorKind::kCorrupt);
   EXPECT_NE(message_of(blob).find("one/a/f"), std::string::npos) << message_of(blob);
   EXPECT_NE(message_of(blob).find(unknown_digest().to_text()), std::string::npos);
 
@@ -304,7 +304,7 @@ TEST_F(ExportTree, MissingObjectsAreNamedWithTheirPlace) {
       run(TreeBuilder(services_).node("a/d", DirectoryNode{unknown_digest(), 5}).build(),
           folder_ / "two");
   ASSERT_FALSE(directory.has_value());
-  EXPECT_EQ(directory.error().kind(), ErrorKind::kNotFound);
+  EXPECT_EQ(directory.error().kind(), ErrorKind::kCorrupt);
   EXPECT_NE(message_of(directory).find("two/a/d"), std::string::npos) << message_of(directory);
   EXPECT_EQ(entry_count(folder_.path()), 0u);
 }

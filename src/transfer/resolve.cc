@@ -106,7 +106,7 @@ Result<Node> descend(const Context& ctx, const store::Services& services, const 
     auto directory = CASTORE_TRY_WHILE(services.directories->get(ctx, node_here->digest),
                                        "looking into {}", path);
     if (!directory)
-      return fail(ErrorKind::kNotFound, "the directory of {}, {}, is not in the store", path,
+      return fail(ErrorKind::kCorrupt, "the directory of {}, {}, is not in the store", path,
                   node_here->digest);
     auto entry = directory->lookup(name);
     if (!entry) return fail(ErrorKind::kNotFound, "there is no '{}' in {}", printable(name), path);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,12 +32,24 @@ struct SourcePlace {
   std::string name;                     // of the root: as the user wrote it
 };
 
+// A filesystem whose ctime can be relied on to change with a file, for ever.
+struct SourceFilesystem {
+  dev_t device = 0;
+  uint64_t id = 0;  // f_fsid
+};
+// Nothing where it cannot: what comes out of an image has the times that the image's maker chose,
+// and the next image has its device and inode numbers. Of a network nobody knows.
+std::optional<SourceFilesystem> lasting_filesystem(int fd);
+
 // An open folder of the source. Entries are reached through its descriptor, so that neither depth
 // nor the length of paths matters and nobody can exchange a folder on the way for a symlink.
 struct SourceFolder {
   SourceFolder(UniqueFd fd_in, std::shared_ptr<SourcePlace> place_in,
                OpenFolders::Slot slot_in = {})
-      : slot(std::move(slot_in)), fd(std::move(fd_in)), place(std::move(place_in)) {}
+      : slot(std::move(slot_in)),
+        fd(std::move(fd_in)),
+        place(std::move(place_in)),
+        filesystem(lasting_filesystem(fd.get())) {}
 
   // The path of an entry, for messages.
   std::string path_of(std::string_view entry) const;
@@ -42,6 +57,7 @@ struct SourceFolder {
   OpenFolders::Slot slot;              // before fd, to be given back after it is closed
   UniqueFd fd;                         // AT_FDCWD for the place the root is named from
   std::shared_ptr<SourcePlace> place;  // null there
+  std::optional<SourceFilesystem> filesystem;
 };
 
 // A file whose blob is stored. `contents` are those of a file that was read just now, when they

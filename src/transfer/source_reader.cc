@@ -4,7 +4,8 @@
 // unchanged file should be recognised without reading it.
 //
 // Idea: device, inode, size, mtime and ctime are compared before and after reading. Nobody can set
-// the ctime back, so equal stamps mean that nothing was written in between - except within one tick
+// the ctime back (and only filesystems where that is so are remembered by: lasting_filesystem), so
+// equal stamps mean that nothing was written in between - except within one tick
 // of the filesystem's clock, where a second write leaves the stamp as the first one made it. During
 // one import that is bounded by the size check and accepted. For a remembered stamp it would be a
 // wrong answer for ever: a stamp is therefore remembered only when the file was last changed a
@@ -48,6 +49,21 @@ store::SourceStamp stamp_of(const struct stat& status) {
           .size = static_cast<uint64_t>(status.st_size),
           .mtime_ns = to_ns(status.st_mtim),
           .ctime_ns = to_ns(status.st_ctim)};
+}
+
+// For what is remembered beyond this import; nothing where such a stamp would not tell the file.
+std::optional<store::SourceStamp> lasting_stamp(const SourceItem& item, const struct stat& status) {
+  auto filesystem = item.folder->filesystem;
+  // A file that is imported by itself stands in no open folder.
+  if (!item.folder->place) {
+    UniqueFd file(::open(item.name.c_str(), O_PATH | O_CLOEXEC));
+    filesystem = lasting_filesystem(file.get());
+  }
+  // Another one may be mounted on the file.
+  if (!filesystem || filesystem->device != status.st_dev) return std::nullopt;
+  store::SourceStamp stamp = stamp_of(status);
+  stamp.filesystem = filesystem->id;
+  return stamp;
 }
 
 bool is_executable(const struct stat& status) {
@@ -121,7 +137,7 @@ Result<SourceOutcome> SourceReader::read_file(const SourceItem& item) {
         CASTORE_TRY_WHILE(services_.blobs->put(ctx_, digest, contents), "storing {}", item.path());
     tally_.count_blob(stored.is_new, stored.size);
     tally_.bytes += size;
-    CASTORE_TRY(remember(file.status, file.opened_ns, digest));
+    CASTORE_TRY(remember(item, file.status, file.opened_ns, digest));
     StoredFile result{
         .node = {.digest = digest, .size = size, .executable = is_executable(file.status)},
         .contents = {}};
@@ -158,7 +174,7 @@ Result<FileNode> SourceReader::stream(const SourceItem& item, const StreamObserv
       "storing {}", item.path());
   if (stored.size != file.size() || !is_unchanged(file)) return changed_while_read(item);
   tally_.count_blob(stored.is_new, stored.size);
-  CASTORE_TRY(remember(file.status, file.opened_ns, stored.digest));
+  CASTORE_TRY(remember(item, file.status, file.opened_ns, stored.digest));
   return FileNode{
       .digest = stored.digest, .size = stored.size, .executable = is_executable(file.status)};
 }
@@ -170,7 +186,9 @@ Result<std::optional<StoredFile>> SourceReader::find_known(const SourceItem& ite
   if (::fstatat(item.folder->fd.get(), item.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return fail_errno(errno, "reading the attributes of {}", item.path());
   if (!S_ISREG(status.st_mode)) return std::nullopt;
-  auto digest = CASTORE_TRY(services_.import_cache->find_source(ctx_, stamp_of(status)));
+  const auto stamp = lasting_stamp(item, status);
+  if (!stamp) return std::nullopt;
+  auto digest = CASTORE_TRY(services_.import_cache->find_source(ctx_, *stamp));
   if (!digest || !CASTORE_TRY(services_.blobs->has(ctx_, *digest))) return std::nullopt;
   const auto size = static_cast<uint64_t>(status.st_size);
   tally_.count_blob(false, size);
@@ -179,18 +197,20 @@ Result<std::optional<StoredFile>> SourceReader::find_known(const SourceItem& ite
                     .contents = {}};
 }
 
-Result<void> SourceReader::remember(const struct stat& status, int64_t opened_ns,
-                                    const Digest& digest) {
+Result<void> SourceReader::remember(const SourceItem& item, const struct stat& status,
+                                    int64_t opened_ns, const Digest& digest) {
   if (!services_.import_cache) return {};
   if (to_ns(status.st_ctim) > opened_ns - kSettledAgeNs) return {};
+  const auto stamp = lasting_stamp(item, status);
+  if (!stamp) return {};
   // A second name of a file would be found by the stamp of the first, in the middle of an import
   // that wants to hash every byte for the NAR. It is not to look like an unchanged tree.
   if (status.st_nlink > 1 && keep_contents_.load(std::memory_order_relaxed)) {
     auto linked = linked_.lock();
-    if (linked->size() < kLinkedFilesMax) linked->emplace_back(stamp_of(status), digest);
+    if (linked->size() < kLinkedFilesMax) linked->emplace_back(*stamp, digest);
     return {};
   }
-  return services_.import_cache->remember_source(ctx_, stamp_of(status), digest);
+  return services_.import_cache->remember_source(ctx_, *stamp, digest);
 }
 
 Result<void> SourceReader::finish() {

@@ -69,7 +69,8 @@ class SourceReader {
   Result<std::optional<StoredFile>> find_known(const SourceItem& item);
   Result<SourceOutcome> read_file(const SourceItem& item);
   Result<SourceOutcome> read_symlink(const SourceItem& item);
-  Result<void> remember(const struct stat& status, int64_t opened_ns, const Digest& digest);
+  Result<void> remember(const SourceItem& item, const struct stat& status, int64_t opened_ns,
+                        const Digest& digest);
 
   const Context& ctx_;
   const store::Services& services_;

@@ -132,8 +132,7 @@ Result<void> make_store(const std::string& folder) {
   CASTORE_TRY(make_store_folder(folder));
   // Two processes that make one store at once: the second finds it made.
   UniqueFd lock = CASTORE_TRY(open_file(folder, O_RDONLY | O_DIRECTORY));
-  while (::flock(lock.get(), LOCK_EX) != 0)
-    if (errno != EINTR) return fail_errno(errno, "locking {}", folder);
+  CASTORE_TRY(lock_store(lock, StoreLock::kExclusive));
   if (auto content = CASTORE_TRY(read_format(folder))) {
     CASTORE_TRY(check_version(folder, *content));
   } else {
@@ -157,6 +156,17 @@ std::string without_trailing_slashes(std::string folder) {
   while (folder.size() > 1 && (folder.ends_with('/') || folder.ends_with("/.")))
     folder.pop_back();
   return folder;
+}
+
+// By the file that every store has. Not the folder: that one is locked while a store is made.
+Result<UniqueFd> open_store_lock(const std::string& folder) {
+  return open_file(folder + "/format", O_RDONLY);
+}
+
+Result<void> lock_store(const UniqueFd& fd, StoreLock lock) {
+  while (::flock(fd.get(), lock == StoreLock::kShared ? LOCK_SH : LOCK_EX) != 0)
+    if (errno != EINTR) return fail_errno(errno, "locking the store");
+  return {};
 }
 
 Result<void> prepare_folder(const std::string& folder, OpenMode mode) {

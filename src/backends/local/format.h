@@ -5,6 +5,7 @@
 
 #include "backends/local/local_store.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace castore::backends::local {
 
@@ -18,6 +19,13 @@ std::string without_trailing_slashes(std::string folder);
 // OpenMode::kExisting; kCorrupt where objects
 // are, and no database.
 Result<void> prepare_folder(const std::string& folder, OpenMode mode);
+
+// Held, shared, by whoever may store something in the store, from before the first look at what is
+// there; and exclusively by who takes something out. Until the descriptor is closed; who holds the
+// lock can change it.
+enum class StoreLock { kShared, kExclusive };
+Result<UniqueFd> open_store_lock(const std::string& folder);
+Result<void> lock_store(const UniqueFd& fd, StoreLock lock);  // waits
 
 std::string database_path(const std::string& store_folder);
 

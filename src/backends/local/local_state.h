@@ -26,6 +26,7 @@ struct LocalState {
         queue(*database, files, PackWriter(folder, *database, tuning), tuning) {}
 
   std::string folder;
+  UniqueFd writers_lock;  // see format.h; while the store is open for storing
   std::unique_ptr<Database> database;
   BlobFiles files;
   PackReader packs;

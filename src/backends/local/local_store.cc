@@ -40,10 +40,16 @@ bool is_writable(const std::string& folder) {
 Result<std::unique_ptr<local::LocalState>> open_state(const std::string& folder, OpenMode mode,
                                                       const local::Tuning& tuning) {
   bool for_reading = mode == OpenMode::kExisting && !is_writable(folder);
+  UniqueFd lock;
+  if (mode == OpenMode::kCreate) {
+    lock = CASTORE_TRY(local::open_store_lock(folder));
+    CASTORE_TRY(local::lock_store(lock, local::StoreLock::kShared));
+  }
   auto database = CASTORE_TRY(local::Database::open(
       local::database_path(folder),
       for_reading ? local::Database::Access::kRead : local::Database::Access::kWrite));
   auto state = std::make_unique<local::LocalState>(folder, std::move(database), tuning);
+  state->writers_lock = std::move(lock);
   if (!for_reading) CASTORE_TRY(state->files.prepare());
   return state;
 }

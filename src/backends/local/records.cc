@@ -42,6 +42,7 @@ Digest checksum(ByteView key, ByteView value) {
 // Ties a remembered digest to the stamp it was remembered for.
 std::string source_tag(const store::SourceStamp& stamp, const Digest& digest) {
   std::string facts = source_key(stamp);
+  append_number(facts, stamp.filesystem);
   append_number(facts, stamp.size);
   append_number(facts, static_cast<uint64_t>(stamp.mtime_ns));
   append_number(facts, static_cast<uint64_t>(stamp.ctime_ns));

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "backends/local/format.h"
 #include "backends/local/local_state.h"
 #include "backends/local/records.h"
 
@@ -13,8 +14,27 @@ class LocalUpkeep final : public store::Upkeep {
  public:
   explicit LocalUpkeep(std::shared_ptr<LocalState> state) : state_(std::move(state)) {}
 
-  Result<void> repair(const Context& ctx, std::span<const store::ObjectName> damaged) override {
+  Result<uint64_t> repair(const Context& ctx,
+                          std::span<const store::ObjectName> reported) override {
     CASTORE_TRY(state_->queue.sync());
+    // A shared lock of our own would be in the way as anybody's is.
+    const bool is_writer = static_cast<bool>(state_->writers_lock);
+    UniqueFd own_lock;
+    if (!is_writer) own_lock = CASTORE_TRY(open_store_lock(state_->folder));
+    const UniqueFd& lock = is_writer ? state_->writers_lock : own_lock;
+    CASTORE_TRY(lock_store(lock, StoreLock::kExclusive));
+    auto forgotten = forget(ctx, reported);
+    if (is_writer) CASTORE_TRY(lock_store(lock, StoreLock::kShared));
+    return forgotten;
+  }
+
+ private:
+  Result<uint64_t> forget(const Context& ctx, std::span<const store::ObjectName> reported) {
+    std::vector<store::ObjectName> damaged;
+    for (const store::ObjectName& name : reported) {
+      CASTORE_TRY(ctx.check());
+      if (!is_whole(ctx, name)) damaged.push_back(name);
+    }
     std::vector<std::pair<Table, std::string>> erased = CASTORE_TRY(find_nameless(ctx));
     // The record first: a file without one is nothing to anybody.
     for (const store::ObjectName& name : damaged) erased.push_back(record_of(name));
@@ -27,10 +47,23 @@ class LocalUpkeep final : public store::Upkeep {
     for (const store::ObjectName& name : damaged)
       if (auto* blob = std::get_if<store::BlobName>(&name))
         CASTORE_TRY(state_->files.set_aside(blob->digest));
-    return {};
+    return damaged.size();
   }
 
- private:
+  bool is_whole(const Context& ctx, const store::ObjectName& name) const {
+    if (auto* blob = std::get_if<store::BlobName>(&name)) {
+      auto found = store::stream_blob(ctx, *make_blob_service(state_), blob->digest,
+                                      [&](ByteView) -> Result<void> { return {}; });
+      return found && *found;
+    }
+    if (auto* directory = std::get_if<store::DirectoryName>(&name)) {
+      auto found = make_directory_service(state_)->get(ctx, directory->digest);
+      return found && *found;
+    }
+    auto found = make_path_info_service(state_)->get(ctx, std::get<nix::StorePathDigest>(name));
+    return found && *found;
+  }
+
   static std::pair<Table, std::string> record_of(const store::ObjectName& name) {
     if (auto* blob = std::get_if<store::BlobName>(&name))
       return {Table::kBlobs, std::string(blob->digest.raw())};
