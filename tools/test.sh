@@ -100,6 +100,7 @@ if step 'release build' 'cmake --preset release && cmake --build --preset releas
   step benchmarks bench/import.py --quick
   # 77: this machine does not let us mount.
   step 'mount benchmark' 'bench/mount.py --quick --json build/mount.json && bench/plot.py build/mount.json build/mount.svg || test $? -eq 77'
+  [[ $(id -u) -ne 0 ]] || step 'mount memory benchmark' 'bench/mount_memory.py --quick'
   step package 'cmake --build build/release --target package'
 else
   skip 'release tests' 'no build'

@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <thread>
 
+#include "base/unique_fd.h"
+#include "fuse_device/mount.h"
 #include "mount_test_base.h"
 #include "store/testing/gated_directory_service.h"
 #include "store/testing/must.h"
@@ -35,6 +39,16 @@ class SlowStore : public MountTest {
     gated_->read_gate().open();
     gated_directories_->gate().open();
     MountTest::TearDown();
+  }
+
+  // As lsof finds out.
+  static bool process_has_open(pid_t process, const std::string& path) {
+    std::string folder = "/proc/" + std::to_string(process) + "/fd";
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      struct stat status;
+      if (link_target(entry.path()) == path) return ::stat(entry.path().c_str(), &status) == 0;
+    }
+    return false;
   }
 
   std::shared_ptr<store::testing::GatedDirectoryService> gated_directories_;
@@ -64,6 +78,66 @@ TEST_F(SlowStore, AFileThatHangsHoldsUpNoOther) {
 
   gated_->open_gate().open();
   for (std::thread& reader : readers) reader.join();
+}
+
+// What administrators and their programs do on a machine, whatever one mount of it waits for.
+TEST_F(SlowStore, TheMachineGoesOnAroundAFileThatNeverComes) {
+  mount({{"slow", file("never comes")}, {"other", file("content")}}, {.list_root = true});
+  EXPECT_EQ(*read_file(at("other")), "content");
+  gated_->open_gate().close();
+  pid_t reader = ::fork();
+  if (reader == 0) {
+    char byte;
+    UniqueFd fd(::open(at("slow").c_str(), O_RDONLY | O_CLOEXEC));
+    ::_exit(::read(fd.get(), &byte, 1) == 1 ? 0 : 1);
+  }
+  gated_->open_gate().wait_until_held(1);
+
+  // df
+  struct statfs totals;
+  EXPECT_EQ(::statfs(mount_point_.c_str(), &totals), 0);
+  EXPECT_EQ(totals.f_namelen, 255);
+  // sync, of this mount and of a file in it
+  UniqueFd other(::open(at("other").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(::syncfs(other.get()), 0);
+  EXPECT_EQ(::fsync(other.get()), 0);
+  // lsof and fuser: all descriptors of all processes
+  EXPECT_TRUE(process_has_open(::getpid(), at("other")));
+  // ls, cat and castore stats
+  EXPECT_EQ(list_folder(mount_point_)->size(), 2u);
+  EXPECT_EQ(*read_file(at("other")), "content");
+  EXPECT_GE(server_->facts().deferred.running, 1u);
+  other.reset();
+
+  // umount, which is refused as long as the reader has its file open, and SIGTERM to the reader
+  EXPECT_FALSE(fuse_device::unmount(mount_point_, false));
+  ::kill(reader, SIGTERM);
+  int status = 0;
+  ASSERT_EQ(::waitpid(reader, &status, 0), reader);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(fuse_device::unmount(mount_point_, true));
+  EXPECT_FALSE(is_mounted(mount_point_));
+  gated_->open_gate().open();
+  EXPECT_TRUE(server_->wait());
+  server_.reset();
+}
+
+TEST_F(SlowStore, AMountThatIsAskedToEndDoesSoWhileTheStoreHangs) {
+  stop_grace_ = std::chrono::milliseconds(50);
+  mount({{"slow", file("never comes")}});
+  gated_->open_gate().close();
+  std::thread reader([&] { EXPECT_FALSE(read_file(at("slow"))); });
+  gated_->open_gate().wait_until_held(1);
+  server_->request_stop();
+  auto ended = server_->wait();
+  ASSERT_FALSE(ended) << "the request is still with the store";
+  EXPECT_EQ(ended.error().kind(), ErrorKind::kUnavailable);
+  EXPECT_FALSE(is_mounted(mount_point_));
+  reader.join();
+  gated_->open_gate().open();
+  while (!server_->wait()) {
+  }
+  server_.reset();
 }
 
 TEST_F(SlowStore, AFolderThatHangsHoldsUpNoOther) {
