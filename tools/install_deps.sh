@@ -19,7 +19,7 @@ build_packages=(
 )
 test_packages=(
   attr bzip2 clang-19 clang-format-19 codespell libclang-rt-19-dev libgmock-dev libgtest-dev
-  python3 time util-linux xfsprogs xz-utils zstd
+  python3 squashfs-tools time util-linux xfsprogs xz-utils zstd
 )
 
 wanted=()

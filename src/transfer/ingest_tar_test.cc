@@ -304,6 +304,20 @@ TEST_F(IngestTar, ASparseMemberHasZerosInItsHoles) {
   EXPECT_EQ(ingest(tar), tree().file("s", full).build());
 }
 
+// libarchive keeps the map in memory, at ten times its size, before anybody can look at it.
+TEST_F(IngestTar, AMapOfASparseFileHasALimit) {
+  std::string content = "1100000\n";
+  for (int i = 0; i < 1'100'000; ++i) content += "0\n0\n";
+  const TarBytes tar = TarBytes()
+                           .folder("a")
+                           .pax({{"GNU.sparse.major", "1"},
+                                 {"GNU.sparse.minor", "0"},
+                                 {"GNU.sparse.name", "a/s"},
+                                 {"GNU.sparse.realsize", "10000"}})
+                           .file("GNUSparseFile/s", content);
+  expect_failure(tar.ended(), ErrorKind::kExhausted, "the header of a member is larger than 4 MiB");
+}
+
 TEST_F(IngestTar, LargeMembersAreStreamed) {
   const std::string content = store::testing::noise(9'000'001, 5);
   EXPECT_EQ(ingest(TarBytes().file("a/large", content).file("a/small", "s")),

@@ -100,5 +100,19 @@ expect_code 0 castore export "$zeros" exports/zeros
 grep -qF "$left" "$work/err" || fail "the next export says nothing about $left"
 cmp -n 1000000 zeros exports/zeros
 
+step "standard descriptors that are closed are nobody else's"
+expect_error 1 'it is empty' timeout 20 "$CASTORE" ingest - <&-
+mkdir -p closed
+echo closed >closed/file
+code=0
+timeout 20 "$CASTORE" import closed >&- 2>"$work/err" || code=$?
+expect_equal "$code" 1
+grep -q 'Bad file descriptor' "$work/err" || fail "no reason: $(cat "$work/err")"
+for command in "import no-such-file" "verify no-such-path" "list --no-such-option"; do
+  code=0
+  timeout 20 "$CASTORE" $command <&- >&- 2>&- || code=$?
+  ((code == 1 || code == 2)) || fail "exit code $code without standard descriptors: $command"
+done
+
 step "and the store is sound"
 expect_code 0 castore verify

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include "backends/local/format.h"
 #include "backends/local/inspection.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -227,10 +229,14 @@ TEST_F(Inspection, WhatWasDamagedCanBeStoredAnewAfterARepair) {
   const std::string file = store_ + "/blobs/" + hex.substr(0, 2) + "/" + hex;
   fs::permissions(file, fs::perms(0644));
   std::fstream(file, std::ios::in | std::ios::out).put('y');
-  std::string pack = *read_whole_file(local::pack_path(store_, 1), 1 << 24);
-  pack[pack.find("text 1")] = 'T';
-  pack[pack.find(directory.encoded().text()) + 3] ^= 1;
-  std::ofstream(local::pack_path(store_, 1), std::ios::binary) << pack;
+  const auto flip_in_pack = [&](uint64_t number, std::string_view content) {
+    std::string pack = *read_whole_file(local::pack_path(store_, number), 1 << 24);
+    ASSERT_NE(pack.find(content), std::string::npos);
+    pack[pack.find(content) + 3] ^= 1;
+    std::ofstream(local::pack_path(store_, number), std::ios::binary) << pack;
+  };
+  flip_in_pack(1, "text 1");
+  flip_in_pack(2, directory.encoded().text());
   change([](auto& writer) {
     ASSERT_TRUE(writer.upsert(local::Table::kPacks, bytes_of(local::pack_key(1)), bytes_of("x")));
     ASSERT_TRUE(writer.upsert(local::Table::kBlobs, bytes_of("short"), bytes_of("value")));
@@ -245,6 +251,7 @@ TEST_F(Inspection, WhatWasDamagedCanBeStoredAnewAfterARepair) {
                                          store::DirectoryName{directory.digest()}};
     auto repaired = services.upkeep->repair(ctx, damaged);
     ASSERT_TRUE(repaired) << repaired.error().message();
+    EXPECT_EQ(*repaired, 3u);
     EXPECT_FALSE(*services.blobs->has(ctx, blake3(small)));
     EXPECT_FALSE(*services.blobs->has(ctx, blake3(large)));
     for (const std::string& text : {small, large})
@@ -258,6 +265,39 @@ TEST_F(Inspection, WhatWasDamagedCanBeStoredAnewAfterARepair) {
     EXPECT_TRUE(services.directories->get(ctx, directory.digest()));
   }
   EXPECT_EQ(inspect(), StoreCondition::kSound) << testing::PrintToString(faults_);
+}
+
+// What is told to a repair may be old: the object was stored again in the meantime.
+TEST_F(Inspection, ARepairForgetsNothingThatIsWhole) {
+  fill();
+  Context ctx;
+  const std::string large(kPackedBlobBytesMax + 1, 'x');
+  auto services = (*LocalStore::open(store_, OpenMode::kExisting))->services();
+  ASSERT_TRUE(services.blobs->put(ctx, blake3(large), Bytes::copy_of(large)));
+  ASSERT_TRUE(services.sync(ctx));
+  const store::ObjectName whole[] = {store::BlobName{blake3("text 1")},
+                                     store::BlobName{blake3(large)}};
+  auto repaired = services.upkeep->repair(ctx, whole);
+  ASSERT_TRUE(repaired) << repaired.error().message();
+  EXPECT_EQ(*repaired, 0u);
+  for (const std::string& text : {std::string("text 1"), large})
+    EXPECT_EQ(store::read_blob(ctx, *services.blobs, blake3(text), 1 << 20).value()->text(), text);
+}
+
+// An importer that was told that the store has a blob must not find it gone when it names it.
+TEST_F(Inspection, ARepairWaitsForThoseWhoStore) {
+  fill();
+  auto lock = local::open_store_lock(store_);
+  ASSERT_TRUE(lock);
+  {
+    auto storing = LocalStore::open(store_, OpenMode::kCreate);
+    ASSERT_TRUE(storing);
+    EXPECT_EQ(::flock(lock->get(), LOCK_EX | LOCK_NB), -1);
+    EXPECT_EQ(errno, EWOULDBLOCK);
+  }
+  EXPECT_EQ(::flock(lock->get(), LOCK_EX | LOCK_NB), 0);
+  auto reading = LocalStore::open(store_, OpenMode::kExisting);
+  EXPECT_TRUE(reading) << "who only reads is not in the way";
 }
 
 }  // namespace
