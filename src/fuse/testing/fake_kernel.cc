@@ -13,41 +13,43 @@ namespace {
 
 constexpr int kErrnoMax = 4095;
 
-class CheckingSink final : public ReplySink {
+class OneReplySink final : public ReplySink {
  public:
-  // `unique` is what the reply must carry; nothing: there must be none.
-  CheckingSink(std::optional<uint64_t> unique, size_t room, bool lose)
-      : unique_(unique), room_(room), lose_(lose) {}
+  OneReplySink(size_t room, bool lose) : room_(room), lose_(lose) {}
 
   size_t bytes_max() const override { return room_; }
 
   bool send(std::span<const ByteView> pieces) override {
-    CASTORE_CHECK(!reply_.sent, "a request has one reply");
-    reply_.sent = true;
-    std::vector<std::byte> message;
-    for (ByteView piece : pieces) message.insert(message.end(), piece.begin(), piece.end());
-    abi::OutHeader header;
-    CASTORE_CHECK(message.size() >= sizeof header, "a reply has a header");
-    CASTORE_CHECK(message.size() <= room_, "a reply keeps to the room there is");
-    std::memcpy(&header, message.data(), sizeof header);
-    CASTORE_CHECK(header.len == message.size(), "a reply knows its length");
-    CASTORE_CHECK(unique_ && header.unique == *unique_, "a reply names its request");
-    CASTORE_CHECK(header.error <= 0 && header.error >= -kErrnoMax, "an error is an errno");
-    CASTORE_CHECK(header.error == 0 || message.size() == sizeof header,
-                  "an error has no body beside it");
-    reply_.error = -header.error;
-    reply_.body.assign(message.begin() + sizeof header, message.end());
+    CASTORE_CHECK(!message_, "a request has one reply");
+    message_.emplace();
+    for (ByteView piece : pieces) message_->insert(message_->end(), piece.begin(), piece.end());
     return !lose_;
   }
 
-  Reply take() { return std::move(reply_); }
+  std::optional<std::vector<std::byte>> take() { return std::move(message_); }
 
  private:
-  std::optional<uint64_t> unique_;
   size_t room_;
   bool lose_;
-  Reply reply_;
+  std::optional<std::vector<std::byte>> message_;
 };
+
+// `unique` is what the reply must carry; nothing: there must be none.
+Reply check_reply(const std::vector<std::byte>& message, std::optional<uint64_t> unique,
+                  size_t room) {
+  abi::OutHeader header;
+  CASTORE_CHECK(message.size() >= sizeof header, "a reply has a header");
+  CASTORE_CHECK(message.size() <= room, "a reply keeps to the room there is");
+  std::memcpy(&header, message.data(), sizeof header);
+  CASTORE_CHECK(header.len == message.size(), "a reply knows its length");
+  CASTORE_CHECK(unique && header.unique == *unique, "a reply names its request");
+  CASTORE_CHECK(header.error <= 0 && header.error >= -kErrnoMax, "an error is an errno");
+  CASTORE_CHECK(header.error == 0 || message.size() == sizeof header,
+                "an error has no body beside it");
+  return {.sent = true,
+          .error = -header.error,
+          .body = std::vector<std::byte>(message.begin() + sizeof header, message.end())};
+}
 
 template <typename T>
 Answered<T> as(const Reply& reply) {
@@ -108,9 +110,16 @@ std::vector<Line> parse_listing(ByteView bytes, bool plus) {
 }  // namespace
 
 FakeKernel::FakeKernel(Dispatcher& dispatcher, uint64_t first_unique)
-    : dispatcher_(dispatcher),
+    : exchange_([this, &dispatcher](ByteView request, size_t room) {
+        OneReplySink sink(room, std::exchange(lose_next_reply_, false));
+        dispatcher.handle(request, sink, {scratch_.get(), kReadBytesMax});
+        return sink.take();
+      }),
       next_unique_(first_unique),
       scratch_(std::make_unique_for_overwrite<std::byte[]>(kReadBytesMax)) {}
+
+FakeKernel::FakeKernel(Exchange exchange, uint64_t first_unique)
+    : exchange_(std::move(exchange)), next_unique_(first_unique) {}
 
 Reply FakeKernel::raw(ByteView request, size_t room) {
   std::optional<uint64_t> unique;
@@ -119,9 +128,8 @@ Reply FakeKernel::raw(ByteView request, size_t room) {
     std::memcpy(&header, request.data(), sizeof header);
     unique = header.unique;
   }
-  CheckingSink sink(unique, room, std::exchange(lose_next_reply_, false));
-  dispatcher_.handle(request, sink, {scratch_.get(), kReadBytesMax});
-  return sink.take();
+  auto message = exchange_(request, room);
+  return message ? check_reply(*message, unique, room) : Reply();
 }
 
 std::vector<std::byte> FakeKernel::frame(abi::Opcode opcode, uint64_t node, ByteView argument) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -37,13 +38,22 @@ struct Line {
   std::optional<abi::EntryOut> entry;
 };
 
-// Speaks FUSE to a dispatcher over memory, as the kernel would or as it never would. Every reply is
+// Brings a request to whoever answers, and the answer back: nothing where there was none. It may
+// have `room` bytes.
+using Exchange =
+    std::function<std::optional<std::vector<std::byte>>(ByteView request, size_t room)>;
+
+// Speaks FUSE to a dispatcher over memory, or to anything else through an Exchange, as the kernel
+// would or as it never would. Every reply is
 // checked: one at most, of the right number and length, with room for it, and no body beside an
 // error; one that is wrong ends the program. One thread at a time; several may share a dispatcher.
 class FakeKernel {
  public:
   // `first_unique` keeps the request numbers of several kernels apart.
   explicit FakeKernel(Dispatcher& dispatcher, uint64_t first_unique = 2);
+  explicit FakeKernel(Exchange exchange, uint64_t first_unique = 2);
+  FakeKernel(const FakeKernel&) = delete;
+  FakeKernel& operator=(const FakeKernel&) = delete;
 
   // Sends bytes as they are. Replies may have `room` bytes, header included.
   Reply raw(ByteView request, size_t room = std::numeric_limits<size_t>::max());
@@ -59,7 +69,7 @@ class FakeKernel {
 
   // The number that the next request will have.
   uint64_t next_unique() const { return next_unique_; }
-  // The next reply is made, and not received.
+  // The next reply is made, and not received. Only with a dispatcher.
   void lose_next_reply() { lose_next_reply_ = true; }
 
   // Offers everything that the protocol knows.
@@ -95,10 +105,10 @@ class FakeKernel {
  private:
   Answered<std::vector<Line>> list(abi::Opcode opcode, uint64_t node, const abi::ReadIn& in);
 
-  Dispatcher& dispatcher_;
+  Exchange exchange_;
   uint64_t next_unique_;
   bool lose_next_reply_ = false;
-  std::unique_ptr<std::byte[]> scratch_;
+  std::unique_ptr<std::byte[]> scratch_;  // of the dispatcher
 };
 
 }  // namespace castore::fuse::testing
