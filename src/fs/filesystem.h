@@ -179,6 +179,7 @@ class Filesystem {
   // to be opened before it is listed.
   bool root_changes() const;
 
+  // Takes no lock, so it can be asked often.
   Totals totals();
 
  private:

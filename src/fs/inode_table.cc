@@ -106,6 +106,7 @@ KnownNode InodeTable::acquire_directory(NodeId parent, std::string_view name, co
   } else {
     TextRecord record({FileType::kDirectory, false, size, digest}, parent, name);
     slot = pool.add(hash, std::move(record), size, hash_in(pool));
+    count_.fetch_add(1, std::memory_order_relaxed);
   }
   return known(shard, pool, *slot);
 }
@@ -118,10 +119,12 @@ KnownNode InodeTable::acquire_content(const NodeContent& content, Pool Shard::* 
   std::lock_guard lock(shard.mutex);
   Pool& pool = shard.*pool_in;
   auto slot = pool.find(hash, [&](uint32_t s) { return pool.is(s, content); });
-  if (slot)
+  if (slot) {
     pool.add_references(*slot, 1);
-  else
+  } else {
     slot = pool.add(hash, make(), content.size, hash_in(pool));
+    count_.fetch_add(1, std::memory_order_relaxed);
+  }
   return known(shard, pool, *slot);
 }
 
@@ -154,7 +157,9 @@ std::optional<KnownNode> InodeTable::acquire_node(NodeId id, uint64_t references
 
 bool InodeTable::release(NodeId id, uint64_t count) {
   return with_node(id, [&](Shard&, auto& pool, uint32_t slot) {
-    return pool.release(slot, count, hash_in(pool));
+    const bool is_gone = pool.release(slot, count, hash_in(pool));
+    if (is_gone) count_.fetch_sub(1, std::memory_order_relaxed);
+    return is_gone;
   });
 }
 
@@ -180,15 +185,6 @@ std::optional<Place> InodeTable::place_of(NodeId id) {
         place = {pool[slot].parent, std::string(pool[slot].text.view())};
     return place;
   });
-}
-
-uint64_t InodeTable::count() {
-  uint64_t count = 0;
-  for (Shard& shard : shards_) {
-    std::lock_guard lock(shard.mutex);
-    count += shard.files.count() + shard.texts.count();
-  }
-  return count;
 }
 
 size_t InodeTable::bytes() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -72,7 +73,7 @@ class InodeTable {
   std::optional<std::string> symlink_target(NodeId id);
   std::optional<Place> place_of(NodeId id);
 
-  uint64_t count();
+  uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
   // Memory in use, but for long texts of directories and symlinks.
   size_t bytes();
@@ -125,6 +126,7 @@ class InodeTable {
   KnownNode acquire_content(const NodeContent& content, Pool Shard::* pool_in, MakeRecord make);
 
   const std::array<uint64_t, 4> secret_;
+  std::atomic<uint64_t> count_ = 0;
   std::array<Shard, kShards> shards_;
 };
 

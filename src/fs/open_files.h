@@ -30,6 +30,7 @@ class HandleTable {
   HandleId add(std::shared_ptr<T> value) {
     HandleId id = ++last_id_;
     values_.lock()->emplace(id, std::move(value));
+    count_.fetch_add(1, std::memory_order_relaxed);
     return id;
   }
 
@@ -44,13 +45,16 @@ class HandleTable {
   std::shared_ptr<T> remove(HandleId id) {
     auto values = values_.lock();
     auto node = values->extract(id);
-    return node.empty() ? nullptr : std::move(node.mapped());
+    if (node.empty()) return nullptr;
+    count_.fetch_sub(1, std::memory_order_relaxed);
+    return std::move(node.mapped());
   }
 
-  size_t count() { return values_.lock()->size(); }
+  size_t count() const { return count_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<HandleId>& last_id_;
+  std::atomic<size_t> count_ = 0;
   Guarded<std::unordered_map<HandleId, std::shared_ptr<T>>> values_;
 };
 

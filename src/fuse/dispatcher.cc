@@ -132,6 +132,18 @@ void Dispatcher::fail(Call& call, fs::Fault fault) {
     call.answer.error(fault);
 }
 
+bool Dispatcher::may_add_node(Call& call) {
+  if (filesystem_.totals().nodes < options_.nodes_max) return true;
+  call.answer.error(Refusal::kTooMany);
+  return false;
+}
+
+bool Dispatcher::may_add_handle(Call& call) {
+  if (filesystem_.totals().handles < options_.handles_max) return true;
+  call.answer.error(Refusal::kTooMany);
+  return false;
+}
+
 BackingFiles::Counts Dispatcher::backing() {
   return backing_ ? backing_->counts() : BackingFiles::Counts{};
 }
@@ -173,6 +185,7 @@ void Dispatcher::serve(Call& call, const DestroyRequest&) {
 }
 
 void Dispatcher::serve(Call& call, const LookupRequest& lookup) {
+  if (!may_add_node(call)) return;
   auto entry = filesystem_.lookup(call.ctx, call.request.node, lookup.name);
   if (entry) {
     if (!call.answer.structure(to_entry_out(*entry))) filesystem_.forget(entry->node, 1);
@@ -227,6 +240,7 @@ void Dispatcher::serve(Call& call, const OpenRequest& open) {
     call.answer.error(Refusal::kReadOnly);
     return;
   }
+  if (!may_add_handle(call)) return;
   auto handle = filesystem_.open(call.ctx, call.request.node);
   if (!handle) {
     fail(call, handle.error());
@@ -275,6 +289,7 @@ void Dispatcher::serve(Call& call, const OpendirRequest&) {
     call.answer.error(Refusal::kNotImplemented);
     return;
   }
+  if (!may_add_handle(call)) return;
   auto handle = filesystem_.open_directory(call.ctx, call.request.node);
   if (!handle) {
     fail(call, handle.error());
@@ -289,6 +304,7 @@ void Dispatcher::serve(Call& call, const OpendirRequest&) {
 }
 
 void Dispatcher::serve(Call& call, const ReaddirRequest& readdir) {
+  if (readdir.plus && !may_add_node(call)) return;
   size_t room = std::min({size_t{readdir.size}, call.scratch.size(), call.answer.body_bytes_max()});
   ListingWriter writer(call.scratch.first(room));
   fs::FsResult<void> listed;

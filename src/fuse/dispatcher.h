@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +28,11 @@ struct DispatcherOptions {
   // Needed where `wishes` have passthrough; outlives the dispatcher.
   BackingRegistry* backing_registry = nullptr;
   DeferredRequests::Options deferred = {};
+  // What the other side may hold of the filesystem's nodes and handles, for one that is not
+  // trusted. At the limit, what would add to them is refused (ENFILE). Requests that are served at
+  // the same time may exceed it by what each of them adds.
+  uint64_t nodes_max = std::numeric_limits<uint64_t>::max();
+  uint64_t handles_max = std::numeric_limits<uint64_t>::max();
   // Answers the control kReportControl with a text; empty: there is no such control.
   std::function<std::string()> report = {};
 };
@@ -61,6 +68,9 @@ class Dispatcher {
   // Serves one request. `scratch` has at least kReadBytesMax bytes and is used until the return.
   void handle(ByteView request, ReplySink& sink, MutableByteView scratch);
 
+  // As the INTERRUPT of the request of that number, for a transport whose peer sends none.
+  void interrupt(uint64_t unique) { running_.interrupt(unique); }
+
   // Asks everything that runs to stop, and everything that comes later. For the end of a mount.
   void stop_all() { running_.stop_all(); }
 
@@ -90,6 +100,9 @@ class Dispatcher {
                      MutableByteView scratch);
   void serve_later(const Request& request, ByteView bytes, std::unique_ptr<ReplySink> sink);
   void fail(Call& call, fs::Fault fault);
+  // Whether there is room for another node or handle. Answers the call if not.
+  bool may_add_node(Call& call);
+  bool may_add_handle(Call& call);
 
   void serve(Call& call, const InitRequest& init);
   void serve(Call& call, const LookupRequest& lookup);

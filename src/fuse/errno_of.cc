@@ -42,6 +42,8 @@ int errno_of(Refusal refusal) {
     case Refusal::kMalformed:
     case Refusal::kTooLarge:
       return EINVAL;
+    case Refusal::kTooMany:
+      return ENFILE;
     case Refusal::kNotImplemented:
       return ENOSYS;
     case Refusal::kReadOnly:

@@ -9,6 +9,7 @@ namespace castore::fuse {
 enum class Refusal {
   kMalformed,       // the request's bytes are not what its opcode says
   kTooLarge,        // more is asked for than fits an answer
+  kTooMany,         // it would hold more nodes or handles than it may
   kNotImplemented,  // the kernel need not ask again: it has its own way
   kReadOnly,        // it would change something
   kNoSuchControl,   // ioctl

@@ -70,16 +70,19 @@ struct GuestFacts {
 // Neither guest nor front end is trusted: whatever they send ends their own connection at worst.
 // docs/protocols/virtiofs.md says what is spoken, and what the limits are.
 //
-//   Threads   `request_stop` and `facts` from any thread; not from a signal handler. The rest by one
+//   Threads   `request_stop` and `facts` from any thread; not from a signal handler. The rest by
+//   one
 //             thread, as `wait` in a thread for each guest.
 //   Signals   the connection's threads take none. The first connection of a process installs a
 //             handler for SIGBUS, which a front end raises that takes its memory away; faults of
 //             other memory go on to what was there before.
 //   Sandbox   `start` makes threads, and needs no file. Later: recvmsg, sendmsg, mmap, munmap,
-//             fstat, memfd_create, ftruncate, eventfd2, poll, read, write, clone3, and what the
-//             filesystem needs.
+//             madvise, fstat, fcntl, eventfd2, poll, read, write, clone3, prctl, rt_sigprocmask,
+//             rt_sigaction, rt_sigreturn, futex, and what the filesystem needs.
 class GuestConnection {
  public:
+  class Connection;  // internal
+
   // `socket` is a connected Unix stream socket, blocking or not. kInvalidArgument: the options
   // break their limits.
   static Result<std::unique_ptr<GuestConnection>> start(UniqueFd socket, FilesystemMaker maker,
@@ -87,8 +90,8 @@ class GuestConnection {
 
   GuestConnection(const GuestConnection&) = delete;
   GuestConnection& operator=(const GuestConnection&) = delete;
-  // Stops, unless `wait` has seen the end. Requests that do not come back from the store are left to
-  // their threads, which keep what they need.
+  // Stops, unless `wait` has seen the end. Requests that do not come back from the store are left
+  // to their threads, which keep what they need.
   ~GuestConnection();
 
   // Asks the connection to end and returns at once; also several times.
@@ -105,13 +108,12 @@ class GuestConnection {
   GuestFacts facts() const;
 
  private:
-  class Connection;
-
   explicit GuestConnection(std::shared_ptr<Connection> connection);
 
   // Shared with requests that are answered later, which may outlive this.
   std::shared_ptr<Connection> connection_;
   std::thread control_;
+  Result<void> ended_;  // the control thread's until it is joined
 };
 
 }  // namespace castore::virtiofs
