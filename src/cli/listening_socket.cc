@@ -32,12 +32,6 @@ std::optional<Number> number_in(std::string_view text) {
   return number;
 }
 
-Result<UniqueFd> stream_socket() {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) return fail_errno(errno, "making a socket");
-  return fd;
-}
-
 // Two that start at once must not both take what they find for a leftover.
 UniqueFd lock_folder_of(const std::string& path) {
   size_t end = path.rfind('/');
@@ -56,9 +50,10 @@ Result<void> remove_leftover(const std::string& path, const UnixAddress& address
   }
   if (!S_ISSOCK(status.st_mode))
     return fail(ErrorKind::kInvalidArgument, "there is something else than a socket");
-  UniqueFd probe = CASTORE_TRY(stream_socket());
-  (void)::fcntl(probe.get(), F_SETFL, O_NONBLOCK);
-  if (::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN)
+  // With a socket of another kind, which cannot connect: one that does would be taken for a guest.
+  UniqueFd probe(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!probe) return fail_errno(errno, "making a socket");
+  if (::connect(probe.get(), address.get(), address.length) == 0 || errno == EPROTOTYPE)
     return fail(ErrorKind::kUnavailable, "another process listens there");
   if (errno != ECONNREFUSED) return fail_errno(errno, "asking whether somebody listens there");
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
@@ -72,7 +67,8 @@ Result<UniqueFd> listen_at(const std::string& path, std::optional<gid_t> group) 
     return fail(ErrorKind::kInvalidArgument, "it needs a path: anybody may use an abstract name");
   UniqueFd lock = lock_folder_of(path);
   CASTORE_TRY(remove_leftover(path, address));
-  UniqueFd fd = CASTORE_TRY(stream_socket());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return fail_errno(errno, "making a socket");
   // The mode that the file will have: nobody gets in before it is as wanted.
   if (::fchmod(fd.get(), 0600) != 0) return fail_errno(errno, "setting its mode");
   if (::bind(fd.get(), address.get(), address.length) != 0)

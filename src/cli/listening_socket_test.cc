@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,6 +89,9 @@ TEST_F(ListeningSocketTest, DoesNotTakeTheSocketOfALivingProcess) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind(), ErrorKind::kUnavailable);
   EXPECT_THAT(second.error().message(), HasSubstr(path_));
+  // Nor does the other see anybody connect who asked.
+  struct pollfd polled = {first.descriptor(), POLLIN, 0};
+  EXPECT_EQ(::poll(&polled, 1, 0), 0);
   EXPECT_TRUE(can_connect(path_));
 }
 

@@ -41,9 +41,9 @@ Result<ExitCode> run(Command& command, Session& session) {
 
 int run_program(std::span<const char* const> arguments) {
   const std::unique_ptr<Command> commands[] = {
-      import_command(), ingest_command(), list_command(),   ls_command(),
-      cat_command(),    stat_command(),   export_command(), mount_command(),
-      umount_command(), verify_command(), doctor_command(),
+      import_command(), ingest_command(),   list_command(),   ls_command(),
+      cat_command(),    stat_command(),     export_command(), mount_command(),
+      umount_command(), virtiofs_command(), verify_command(), doctor_command(),
   };
   auto line = parse_command_line(static_cast<int>(arguments.size()), arguments.data(), commands);
   if (!line) return static_cast<int>(line.error());
