@@ -29,7 +29,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$CASTORE" virtiofs "$@" >out 2>log &
   pids+=("$pid")
   until_true 20 ready_or_gone
 }
-ready_or_gone() { grep -qs "request queues" log || gone "$pid"; }
+ready_or_gone() { grep -qs "request queues" log || ended "$pid"; }
+# Also when nobody has waited for it yet.
+ended() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }
 
 # ends_with CODE: the daemon, by itself.
 ends_with() {
@@ -102,7 +104,7 @@ for sandbox in "${sandboxes[@]}"; do
   ends_with 0
   start --sandbox "$sandbox" --persistent --queues 2 s
   for _ in 1 2 3; do client s ask; done
-  gone "$pid" && fail "ended though persistent"
+  if ended "$pid"; then fail "ended though persistent"; fi
   kill -TERM "$pid"
   ends_with 0
 
@@ -146,6 +148,7 @@ if os.path.exists("given"):
 s.bind("given")
 s.listen()
 os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
 arguments = ["--fd", "3"] if how == "--fd" else []
 if how != "--fd":
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
@@ -177,7 +180,7 @@ ends_with 0
 server_in_sandbox() {
   local child
   for child in $(cat "/proc/$pid/task/$pid/children"); do
-    [[ $(sed -n 's/^NSpid:.*\t//p' "/proc/$child/status") == "$pid" ]] && echo "$child"
+    if [[ $(sed -n 's/^NSpid:.*\t//p' "/proc/$child/status") == "$pid" ]]; then echo "$child"; fi
   done
 }
 
@@ -231,13 +234,15 @@ if [[ $castore_user -eq 0 ]]; then
   chmod 755 "$work"
   mkdir home
   chown 65534:65534 home
-  as_user() { env CASTORE_STORE="$work/home/store" setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
-  as_user "$CASTORE" import t >/dev/null
-  as_user "$CASTORE" virtiofs --persistent home/s >out 2>log &
+  as_user=(env CASTORE_STORE="$work/home/store" setpriv --reuid 65534 --regid 65534 --clear-groups)
+  cp "$CASTORE" castore
+  "${as_user[@]}" ./castore import t >/dev/null
+  rm -f log
+  "${as_user[@]}" ./castore virtiofs --persistent home/s >out 2>log &
   pid=$!
   pids+=("$pid")
   until_true 20 ready_or_gone
-  if gone "$pid"; then
+  if ended "$pid"; then
     ends_with 1
     grep -q 'user namespace.*sandbox none' log || grep -q 'sandbox none.*user namespace' log ||
       { cat log >&2; fail "no advice"; }
