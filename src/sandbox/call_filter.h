@@ -13,8 +13,8 @@ namespace castore::sandbox {
 //
 // docs/decisions/0011-a-sandbox-around-the-device.md has the list, and how it was found.
 //
-// For all threads that are and will be; after give_up_privileges() (no_new_privs is needed). Cannot
-// be undone. kUnsupported: the kernel has no such filters.
+// For all threads that are and will be; the calling thread can gain no privileges from then on
+// (no_new_privs). Cannot be undone. kUnsupported: the kernel has no such filters.
 Result<void> forbid_unneeded_calls();
 
 }  // namespace castore::sandbox

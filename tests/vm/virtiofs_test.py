@@ -123,7 +123,7 @@ class Checks:
         self.include_source = include_source
         self.closure = f"/{LISTED}/{closure}"
 
-    def run(self, script, status=0, timeout_s=60):
+    def run(self, script, status=0, timeout_s=120):
         code, output = self.guest.run(script, timeout_s)
         assert code == status, f"{script!r} ended with {code}: {output[-2000:]!r}"
         return output
@@ -222,7 +222,7 @@ class Checks:
 
     def test_a_whole_real_tree_is_equal(self):
         # Hashing is slow in an emulated guest: it reads everything, and the hashes are made here.
-        archive = self.run(f"cd /{LISTED}/{self.include} && tar -cf - .", timeout_s=200)
+        archive = self.run(f"cd /{LISTED}/{self.include} && tar -cf - .", timeout_s=400)
         got, wanted = archive_manifest(archive), source_manifest(self.include_source)
         assert len(wanted) > 100
         differing = [(name, got.get(name), wanted.get(name)) for name in {**got, **wanted}
