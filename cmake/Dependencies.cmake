@@ -6,6 +6,7 @@
 # OpenSSL crypto   3.0      digest              SHA-256 with the CPU's own instructions
 # LMDB             0.9.24   backends/local      index and small blobs
 # liburing         2.3      fuse_device         requests through memory shared with the kernel
+# libseccomp       2.5      sandbox             what a served process may ask of the kernel
 # libarchive       3.6      transfer            tar, plain and compressed
 # CLI11            2.1      cli                 options
 # nlohmann-json    3.11     cli, tests          --json, golden data
@@ -20,6 +21,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing>=2.3)
+pkg_check_modules(LIBSECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 
 # BLAKE3: the system's library where there is one, else the official C and assembly sources that
 # Debian 12 ships inside librust-blake3-dev.

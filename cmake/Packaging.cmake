@@ -3,13 +3,16 @@
 #
 # Programs and man pages are installed where they are built: src/cli/ and docs/man/.
 install(FILES README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/mounting.md
+              docs/virtual-machines.md
               packaging/debian/copyright
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/formats docs/protocols
         DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
 
 # systemd looks here whatever the name of the library folder is.
-install(FILES packaging/systemd/castore-mount@.service DESTINATION lib/systemd/system)
+install(FILES packaging/systemd/castore-mount@.service packaging/systemd/castore-virtiofs@.service
+              packaging/systemd/castore-virtiofs@.socket
+        DESTINATION lib/systemd/system)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_OUTPUT_FILE_PREFIX ${PROJECT_BINARY_DIR}/package)

@@ -1,4 +1,5 @@
 # CASTORE_SANITIZE=address,undefined | thread instruments every target, the fuzz targets included.
+# CASTORE_SANITIZED and CASTORE_TSAN are defined for what a sanitizer's runtime needs.
 if(CASTORE_SANITIZE)
   add_compile_options(-fsanitize=${CASTORE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${CASTORE_SANITIZE})
@@ -8,6 +9,7 @@ if(CASTORE_SANITIZE)
     add_compile_options(-fno-sanitize=vptr)
     add_link_options(-fno-sanitize=vptr)
   endif()
+  add_compile_definitions(CASTORE_SANITIZED=1)
   if(CASTORE_SANITIZE MATCHES "thread")
     add_compile_definitions(CASTORE_TSAN=1)
   endif()

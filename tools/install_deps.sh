@@ -14,12 +14,12 @@ set -euo pipefail
 
 build_packages=(
   build-essential ca-certificates ccache cmake file git ninja-build pkgconf
-  fuse3 libarchive-dev libcli11-dev libfmt-dev liblmdb-dev librust-blake3-dev libspdlog-dev liburing-dev
-  libssl-dev nlohmann-json3-dev scdoc
+  fuse3 libarchive-dev libcli11-dev libfmt-dev liblmdb-dev librust-blake3-dev libseccomp-dev libspdlog-dev
+  libssl-dev liburing-dev nlohmann-json3-dev scdoc
 )
 test_packages=(
-  attr bzip2 clang-19 clang-format-19 codespell libclang-rt-19-dev libgmock-dev libgtest-dev
-  python3 squashfs-tools time util-linux xfsprogs xz-utils zstd
+  attr busybox-static bzip2 clang-19 clang-format-19 codespell cpio kmod libclang-rt-19-dev libgmock-dev
+  libgtest-dev linux-image-cloud-amd64 python3 qemu-system-x86 squashfs-tools time util-linux xfsprogs xz-utils zstd
 )
 
 wanted=()

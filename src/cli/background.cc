@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/error_word.h"
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "cli/exit_code.h"
@@ -20,14 +21,9 @@ namespace {
 
 constexpr size_t kWordBytesMax = 64 * 1024;
 
-// What the child says to the parent: one byte, and the error's message behind it. The end of the
-// pipe without a word means that the child died.
+// What the child says to the parent: this byte, or an error. The end of the pipe without a word
+// means that the child died.
 constexpr char kIsReady = 'r';
-constexpr char kFirstErrorKind = '0';
-
-std::string word_of(const Error& error) {
-  return static_cast<char>(kFirstErrorKind + static_cast<int>(error.kind())) + error.message();
-}
 
 Result<void> listen(int word_fd, pid_t child) {
   std::string word(kWordBytesMax, '\0');
@@ -39,7 +35,7 @@ Result<void> listen(int word_fd, pid_t child) {
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
   if (word.empty()) return fail(ErrorKind::kInternal, "the process in the background died");
-  return std::unexpected(Error(static_cast<ErrorKind>(word[0] - kFirstErrorKind), word.substr(1)));
+  return std::unexpected(error_of_word(word));
 }
 
 Result<void> leave_terminal() {
@@ -70,7 +66,7 @@ Result<void> leave_terminal() {
     ::_exit(static_cast<int>(ExitCode::kOk));
   }
   if (word_end) {
-    std::string word = word_of(served.error());
+    std::string word = word_of_error(served.error());
     (void)!::write(word_end.get(), word.data(), std::min(word.size(), kWordBytesMax));
   } else {
     spdlog::error("{}", served.error().message());

@@ -17,16 +17,12 @@
 #include "base/signals_held_back.h"
 #include "cli/background.h"
 #include "cli/commands.h"
-#include "cli/describe.h"
 #include "cli/mount_report.h"
 #include "cli/notify.h"
 #include "cli/on_signal.h"
+#include "cli/shown_tree.h"
 #include "config/store_facts.h"
-#include "fs/content_profile.h"
-#include "fs/filesystem.h"
-#include "fs/root.h"
 #include "fuse_device/server.h"
-#include "transfer/resolve.h"
 
 namespace castore::cli {
 namespace {
@@ -57,10 +53,7 @@ Examples:
 
   void declare(OptionSet& options) override {
     options.argument("MOUNTPOINT", mount_point_, "An existing folder");
-    options.value("--root", "REF", root_,
-                  "Show the entries of this folder: a digest, a store path, or REF/SUB/PATH");
-    options.flag("--list-root", list_root_,
-                 "Let the root be listed, not only its names be looked up (always with --root)");
+    shown_.declare(options);
     options.flag("--allow-other", allow_other_, "Let other users in too");
     options.value("--threads", "N", threads_, 1, kThreadsMax,
                   "Threads that serve [default: one a processor]");
@@ -78,8 +71,6 @@ Examples:
         "/dev/fuse");
     options.value("--read-timeout", "SECONDS", read_timeout_s_, 1, kReadTimeoutMax_s,
                   "How long a request waits for a slow store before it fails [default: 60]");
-    options.flag("--show-xattr", show_xattr_,
-                 "Show digests as extended attributes; --show-xattr=false does not");
     options.flag("--foreground", foreground_, "Stay until the mount ends");
     options.value("--log-file", "FILE", log_file_,
                   "Log to this file [default: syslog, in the foreground standard error]");
@@ -106,31 +97,17 @@ Examples:
 
  private:
   Result<void> serve(Session& session, const Ready& ready) const;
-  struct ShownRoot {
-    std::shared_ptr<fs::RootProvider> provider;
-    bool few_large_files = false;
-  };
-  Result<ShownRoot> open_root(const Context& ctx, const store::Services& services,
-                              std::string& source) const;
 
   std::string mount_point_;
-  std::optional<std::string> root_;
-  bool list_root_ = false;
+  ShownTree::Options shown_;
   bool allow_other_ = false;
   std::optional<uint32_t> threads_;
   ReadPath io_ = ReadPath::kAuto;
   Transport transport_ = Transport::kAuto;
   std::optional<uint32_t> read_timeout_s_;
-  bool show_xattr_ = true;
   bool foreground_ = false;
   std::optional<std::string> log_file_;
 };
-
-// Fetched directories kept in memory. A local store gives each again in microseconds, and beside
-// the nodes of five million entries all has to stay below 300 MiB.
-constexpr size_t kDirectoryCacheBytes = size_t{32} << 20;
-// How long the mount may be held up by a look at what is mounted.
-constexpr std::chrono::milliseconds kProfileTime{5};
 
 // Says in the log how the mount does.
 void log_report(const fuse_device::MountFacts& facts) {
@@ -184,28 +161,21 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   Context ctx = CASTORE_TRY(session.stoppable_context(std::nullopt));
   store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
 
-  std::string source = "castore:" + session.addresses().store_folder;
-  ShownRoot root = CASTORE_TRY(open_root(ctx, services, source));
-  fs::FilesystemOptions filesystem_options;
-  filesystem_options.list_root = list_root_ || root_.has_value();
-  filesystem_options.directory_cache_bytes = kDirectoryCacheBytes;
-  filesystem_options.xattr_names = show_xattr_ ? fs::XattrNames::kSnix : fs::XattrNames::kNone;
-  auto filesystem = std::make_shared<fs::Filesystem>(services.blobs, services.directories,
-                                                     std::move(root.provider), filesystem_options);
-
+  ShownTree shown = CASTORE_TRY(
+      ShownTree::open(ctx, services, session.addresses().store_folder, shown_, "mounting"));
   fuse_device::ServerOptions options;
   options.mount = {
-      .mount_point = mount_point_, .source = std::move(source), .allow_other = allow_other_};
+      .mount_point = mount_point_, .source = shown.source(), .allow_other = allow_other_};
   options.thread_count = threads_.value_or(0);
   options.read_path = io_;
   options.transport = transport_;
-  options.few_large_files = root.few_large_files;
+  options.few_large_files = io_ == ReadPath::kAuto && shown.few_large_files(ctx);
   options.report = mount_report;
   auto totals = std::make_shared<CountedTotals>();
   options.store_totals = [totals] { return totals->get(); };
   if (read_timeout_s_) options.read_timeout = std::chrono::seconds(*read_timeout_s_);
   auto server =
-      CASTORE_TRY(fuse_device::FuseServer::start(std::move(filesystem), std::move(options)));
+      CASTORE_TRY(fuse_device::FuseServer::start(shown.make_filesystem(), std::move(options)));
 
   std::stop_callback stop_server(ctx.stop, [&] {
     if (foreground_) (void)notify_service_manager("STOPPING=1\nSTATUS=Unmounting");
@@ -222,35 +192,6 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   CASTORE_TRY(server->wait());
   spdlog::info("{} is unmounted", server->mount_point());
   return {};
-}
-
-// `source` becomes the digest where one directory is shown.
-Result<Mount::ShownRoot> Mount::open_root(const Context& ctx, const store::Services& services,
-                                          std::string& source) const {
-  Context profiling = ctx;
-  profiling.may_wait = false;
-  profiling.deadline = std::chrono::steady_clock::now() + kProfileTime;
-  if (!root_) {
-    ShownRoot shown{.provider = fs::path_info_root(services.path_infos)};
-    if (io_ == ReadPath::kAuto)
-      shown.few_large_files =
-          fs::profile_paths(profiling, *services.path_infos, *services.directories)
-              .few_large_files();
-    return shown;
-  }
-  auto found = CASTORE_TRY_WHILE(transfer::resolve(ctx, services, *root_), "mounting {}", *root_);
-  const auto* node = std::get_if<DirectoryNode>(&found.node);
-  if (node == nullptr)
-    return fail(ErrorKind::kInvalidArgument, "mounting {}: it is no folder but a {}", *root_,
-                to_string(kind_of(found.node)));
-  source = "castore:" + node->digest.to_text();
-  ShownRoot shown{.provider = fs::directory_root(
-                      CASTORE_TRY(get_directory(ctx, services, node->digest, *root_)))};
-  if (io_ == ReadPath::kAuto)
-    shown.few_large_files =
-        fs::profile_content(profiling, *services.directories, std::span(&found.node, 1))
-            .few_large_files();
-  return shown;
 }
 
 }  // namespace

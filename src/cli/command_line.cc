@@ -115,6 +115,20 @@ void OptionSet::value(const char* names, const char* placeholder,
       ->group(group_);
 }
 
+void OptionSet::values(const char* names, const char* placeholder,
+                       std::vector<std::string>& variable, const std::string& help) {
+  // One value each time: what follows may be an argument.
+  app_.add_option_function<std::vector<std::string>>(
+          names,
+          [&variable](const std::vector<std::string>& given) {
+            for (const std::string& value : given) variable.push_back(unshielded(value));
+          },
+          help)
+      ->allow_extra_args(false)
+      ->option_text(placeholder)
+      ->group(group_);
+}
+
 void OptionSet::value(const char* names, const char* placeholder, std::optional<uint32_t>& variable,
                       uint32_t lowest, uint32_t highest, const std::string& help) {
   app_.add_option_function<uint32_t>(

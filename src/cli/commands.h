@@ -18,6 +18,7 @@ std::unique_ptr<Command> export_command();
 std::unique_ptr<Command> mount_command();
 std::unique_ptr<Command> umount_command();
 std::unique_ptr<Command> stats_command();
+std::unique_ptr<Command> virtiofs_command();
 std::unique_ptr<Command> verify_command();
 std::unique_ptr<Command> doctor_command();
 

@@ -59,7 +59,8 @@ int run_program(std::span<const char* const> arguments) {
   const std::unique_ptr<Command> commands[] = {
       import_command(), ingest_command(), list_command(),   ls_command(),
       cat_command(),    stat_command(),   export_command(), mount_command(),
-      umount_command(), stats_command(),  verify_command(), doctor_command(),
+      umount_command(), stats_command(),  virtiofs_command(), verify_command(),
+      doctor_command(),
   };
   auto line = parse_command_line(static_cast<int>(arguments.size()), arguments.data(), commands);
   if (!line) return static_cast<int>(line.error());

@@ -2,58 +2,50 @@
 #include "cli/notify.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstdlib>
 
-#include "base/unique_fd.h"
+#include "cli/unix_address.h"
 
 namespace castore::cli {
 namespace {
 
-struct Address {
-  sockaddr_un socket = {};
-  socklen_t length = 0;
-};
-
-Result<Address> address_of(std::string_view name) {
-  Address address;
+Result<UniqueFd> connect_to(std::string_view name) {
   if (name[0] != '/' && name[0] != '@')
     return fail(ErrorKind::kUnsupported, "it is neither a path nor an abstract address");
-  // A path is ended by a zero byte; an abstract address begins with one and ends with its length.
-  if (name.size() >= sizeof address.socket.sun_path)
-    return fail(ErrorKind::kInvalidArgument, "it is too long for a socket's address");
-  address.socket.sun_family = AF_UNIX;
-  std::ranges::copy(name, address.socket.sun_path);
-  if (name[0] == '@') address.socket.sun_path[0] = '\0';
-  address.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() +
-                                          (name[0] == '/' ? 1 : 0));
-  return address;
-}
-
-Result<void> send(std::string_view name, std::string_view datagram) {
-  Address address = CASTORE_TRY(address_of(name));
+  UnixAddress address = CASTORE_TRY(UnixAddress::of(name));
   UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno(errno, "making a socket");
-  ssize_t sent = -1;
-  do {
-    sent = ::sendto(socket.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL,
-                    reinterpret_cast<const sockaddr*>(&address.socket), address.length);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return fail_errno(errno, "sending");
-  return {};
+  if (::connect(socket.get(), address.get(), address.length) != 0)
+    return fail_errno(errno, "connecting");
+  return socket;
 }
 
 }  // namespace
 
-Result<void> notify_service_manager(std::string_view assignments) {
+Result<ServiceManager> ServiceManager::find() {
+  ServiceManager manager;
   const char* name = std::getenv("NOTIFY_SOCKET");
-  if (name == nullptr || name[0] == '\0') return {};
-  CASTORE_TRY_WHILE(send(name, assignments), "telling the service manager at {}", name);
+  if (name == nullptr || name[0] == '\0') return manager;
+  manager.name_ = name;
+  manager.socket_ = CASTORE_TRY_WHILE(connect_to(name), "telling the service manager at {}", name);
+  return manager;
+}
+
+Result<void> ServiceManager::tell(std::string_view assignments) const {
+  if (!socket_) return {};
+  ssize_t sent = -1;
+  do {
+    sent = ::send(socket_.get(), assignments.data(), assignments.size(), MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return fail_errno(errno, "telling the service manager at {}", name_);
   return {};
+}
+
+Result<void> notify_service_manager(std::string_view assignments) {
+  ServiceManager manager = CASTORE_TRY(ServiceManager::find());
+  return manager.tell(assignments);
 }
 
 }  // namespace castore::cli

@@ -28,6 +28,9 @@ class OptionSet {
   void flag(const char* names, bool& variable, const std::string& help);
   void value(const char* names, const char* placeholder, std::optional<std::string>& variable,
              const std::string& help);
+  // May be given several times.
+  void values(const char* names, const char* placeholder, std::vector<std::string>& variable,
+              const std::string& help);
   void value(const char* names, const char* placeholder, std::optional<uint32_t>& variable,
              uint32_t lowest, uint32_t highest, const std::string& help);
 

@@ -71,6 +71,8 @@ Result<store::Services> open_given(std::string_view service, const std::string& 
                            address);
 }
 
+constexpr std::string_view kLocal = "local://";
+
 std::string home_folder() {
   if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') return home;
   struct passwd entry;
@@ -94,18 +96,33 @@ std::string default_store_folder() {
 
 Result<backends::StoreCondition> inspect_stores(
     const ServiceAddresses& addresses, const std::function<void(backends::StoreFault)>& on_fault) {
-  constexpr std::string_view kLocal = "local://";
+  auto condition = backends::StoreCondition::kSound;
+  for (const std::string& folder : local_places(addresses).folders)
+    condition =
+        std::max(condition, CASTORE_TRY_WHILE(backends::inspect_local_store(folder, on_fault),
+                                              "inspecting the store {}", folder));
+  return condition;
+}
+
+LocalPlaces local_places(const ServiceAddresses& addresses) {
   std::set<std::string> folders;
   for (const auto& address : {addresses.blobs, addresses.directories, addresses.path_infos}) {
     if (!address) folders.insert(addresses.store_folder);
     if (address && address->starts_with(kLocal)) folders.insert(address->substr(kLocal.size()));
   }
-  auto condition = backends::StoreCondition::kSound;
+  LocalPlaces places;
+  places.folders.assign(folders.begin(), folders.end());
   for (const std::string& folder : folders)
-    condition =
-        std::max(condition, CASTORE_TRY_WHILE(backends::inspect_local_store(folder, on_fault),
-                                              "inspecting the store {}", folder));
-  return condition;
+    places.written_files.push_back(backends::reader_lock_path(folder));
+  return places;
+}
+
+ServiceAddresses with_folder_at(const ServiceAddresses& addresses, const std::string& folder) {
+  ServiceAddresses moved = addresses;
+  moved.store_folder = folder;
+  for (auto* address : {&moved.blobs, &moved.directories, &moved.path_infos})
+    if (*address && (*address)->starts_with(kLocal)) **address = std::string(kLocal) + folder;
+  return moved;
 }
 
 Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_path_infos) {

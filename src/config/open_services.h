@@ -38,6 +38,17 @@ Result<backends::StoreCondition> inspect_stores(
 // blobs. kInvalidArgument where the former would last and the latter be forgotten with the process.
 Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_path_infos);
 
+// What the local stores among the addresses are on disk.
+struct LocalPlaces {
+  std::vector<std::string> folders;        // each once
+  std::vector<std::string> written_files;  // in them, which also those write to who only read
+};
+LocalPlaces local_places(const ServiceAddresses& addresses);
+
+// The same addresses where the one folder of local_places is elsewhere, as in a process
+// that has it for its root.
+ServiceAddresses with_folder_at(const ServiceAddresses& addresses, const std::string& folder);
+
 // Opens the three services. Addresses are `memory://` and `local:///DIR`; an unknown scheme is
 // kInvalidArgument and lists the known ones. Not before the last fork of the process.
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access);

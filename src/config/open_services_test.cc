@@ -123,6 +123,22 @@ TEST_F(OpenServices, AMemoryAddressTakesNoHostAndNoPath) {
   }
 }
 
+TEST(LocalPlaces, AreTheFoldersOfLocalAddressesEachOnce) {
+  ServiceAddresses addresses{.store_folder = "/srv/a", .blobs = "local:///srv/b"};
+  EXPECT_THAT(local_places(addresses).folders, testing::ElementsAre("/srv/a", "/srv/b"));
+  EXPECT_EQ(local_places(addresses).written_files.size(), 2u);
+  addresses.directories = addresses.path_infos = "memory://";
+  EXPECT_THAT(local_places(addresses).folders, testing::ElementsAre("/srv/b"));
+}
+
+TEST(LocalPlaces, CanBeMoved) {
+  ServiceAddresses moved = with_folder_at(
+      {.store_folder = "/srv/a", .blobs = "local:///srv/a", .directories = "memory://"}, "/");
+  EXPECT_EQ(moved.store_folder, "/");
+  EXPECT_EQ(moved.blobs, "local:///");
+  EXPECT_EQ(moved.directories, "memory://");
+}
+
 TEST(DefaultStoreFolder, IsAbsolute) {
   EXPECT_EQ(default_store_folder().front(), '/');
 }

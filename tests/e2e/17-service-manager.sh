@@ -74,6 +74,12 @@ mkdir verify
 sed "s|=castore |=$work/prefix/bin/castore |" "$unit" >"verify/$instance"
 expect_code 0 systemd-analyze verify --man=no "verify/$instance"
 if grep -F "$instance" err; then fail "systemd finds fault with the unit"; fi
+for kind in service socket; do
+  sed "s|=castore |=$work/prefix/bin/castore |" \
+    "prefix/lib/systemd/system/castore-virtiofs@.$kind" >"verify/castore-virtiofs@vm1.$kind"
+done
+expect_code 0 systemd-analyze verify --man=no verify/castore-virtiofs@vm1.{service,socket}
+if grep -F castore-virtiofs err; then fail "systemd finds fault with the units"; fi
 
 step "nothing in the unit gives it a mount namespace of its own"
 if grep -E '^(Private|Protect(System|Home|Proc|Kernel|Control|Host|Clock)|ReadOnly|ReadWrite|Inaccessible|Bind|Temporary|Root|Mount|Dynamic|(State|Cache|Runtime|Logs)Directory|ProcSubset)' "$unit"; then

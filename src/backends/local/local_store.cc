@@ -56,6 +56,10 @@ Result<std::unique_ptr<local::LocalState>> open_state(const std::string& folder,
 
 }  // namespace
 
+std::string reader_lock_path(const std::string& folder) {
+  return local::database_path(folder) + "-lock";
+}
+
 Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode) {
   return open(folder, mode, local::Tuning());
 }

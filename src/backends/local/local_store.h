@@ -21,6 +21,10 @@ inline constexpr uint32_t kLocalFormatVersion = 1;
 // Blobs up to this size share pack files, larger ones have files of their own.
 inline constexpr uint64_t kPackedBlobBytesMax = 256 * 1024;
 
+// The one file in a store's folder that processes which only read the store write to: in it they
+// take their places as readers of the database.
+std::string reader_lock_path(const std::string& folder);
+
 struct LocalStoreFacts {
   std::string folder;
   uint32_t format_version = 0;
