@@ -323,6 +323,8 @@ def main():
     if not shutil.which("getfattr"):
         print("SKIPPED: needs getfattr (attr)")
         return SKIPPED
+    # Whoever ends this early gets the guest and the daemons ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="castore-vm-") as folder:
         failed = play(Path(folder))
     print(f"{len(failed)} failed")
