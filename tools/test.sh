@@ -110,7 +110,8 @@ else
 fi
 
 if step 'asan build' 'cmake --preset asan && cmake --build --preset asan'; then
-  tests 'asan tests' asan
+  # Not a guest of an emulated machine, which is slow enough without.
+  tests 'asan tests' asan -LE vm
 else
   skip 'asan tests' 'no build'
 fi
