@@ -118,32 +118,40 @@ Result<void> allow_all(const Filter& filter, std::span<const int> calls) {
   return {};
 }
 
+// Conditions on the argument of that number. (The macros of libseccomp are C.)
+scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+scmp_arg_cmp equal(unsigned argument, uint64_t value) {
+  return {argument, SCMP_CMP_EQ, value, 0};
+}
+
 Result<void> allow_with_conditions(const Filter& filter) {
   // For reading only, whatever else is asked for: the parts that create, cut or write are refused.
   constexpr uint64_t kWriting = O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE;
   CASTORE_TRY(
-      allow(filter, SCMP_SYS(openat), {SCMP_A2_64(SCMP_CMP_MASKED_EQ, kWriting, O_RDONLY)}));
-  CASTORE_TRY(allow(filter, SCMP_SYS(open), {SCMP_A1_64(SCMP_CMP_MASKED_EQ, kWriting, O_RDONLY)}));
+      allow(filter, SCMP_SYS(openat), {masked(2, kWriting, O_RDONLY)}));
+  CASTORE_TRY(allow(filter, SCMP_SYS(open), {masked(1, kWriting, O_RDONLY)}));
   // Nothing new is ever executed.
   for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
-    CASTORE_TRY(allow(filter, call, {SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}));
+    CASTORE_TRY(allow(filter, call, {masked(2, PROT_EXEC, 0)}));
   // A thread, not a process. What clone3 is asked for a filter cannot see; the C library then takes
   // the older call.
   CASTORE_TRY(allow(filter, SCMP_SYS(clone),
-                    {SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND,
+                    {masked(0, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND,
                                 CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)}));
-  CASTORE_TRY(check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0),
+  CASTORE_TRY(check(seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, nullptr),
                     kBuilding));
   // A thread's name.
-  CASTORE_TRY(allow(filter, SCMP_SYS(prctl), {SCMP_A0_64(SCMP_CMP_EQ, PR_SET_NAME)}));
+  CASTORE_TRY(allow(filter, SCMP_SYS(prctl), {equal(0, PR_SET_NAME)}));
 #ifdef CASTORE_SANITIZED
   CASTORE_TRY(allow(filter, SCMP_SYS(prctl), {}));
 #endif
   // The C library asks of a stream that it writes to first whether it is a terminal.
-  CASTORE_TRY(allow(filter, SCMP_SYS(ioctl), {SCMP_A1_64(SCMP_CMP_EQ, TCGETS)}));
+  CASTORE_TRY(allow(filter, SCMP_SYS(ioctl), {equal(1, TCGETS)}));
   // A signal to itself, as `abort` sends it.
   return allow(filter, SCMP_SYS(tgkill),
-               {SCMP_A0_64(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid()))});
+               {equal(0, static_cast<scmp_datum_t>(::getpid()))});
 }
 
 }  // namespace

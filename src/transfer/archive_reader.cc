@@ -113,7 +113,7 @@ Result<std::optional<ArchiveMember>> ArchiveReader::next() {
   {
     UseLocale plain(plain_locale_.get());
     // What the last member has left is no part of the next one's header.
-    (void)::archive_read_data_skip(archive_.get());
+    if (has_member_) (void)::archive_read_data_skip(archive_.get());
     in_header_ = true;
     header_bytes_ = 0;
     status = ::archive_read_next_header(archive_.get(), &entry);
@@ -127,6 +127,7 @@ Result<std::optional<ArchiveMember>> ArchiveReader::next() {
   const bool names_kept_as_they_are =
       status == ARCHIVE_WARN && archive_message(archive_.get()).contains(kConversionWarning);
   if (status != ARCHIVE_OK && !names_kept_as_they_are) return failure();
+  has_member_ = true;
   ArchiveMember member = CASTORE_TRY(describe(entry));
   file_size_ = member.size;
   return member;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -30,13 +31,21 @@ class IngestAgain : public testing::Test {
     services_.import_cache = cache_;
   }
 
+  void SetUp() override {
+    const UniqueFd folder(::open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const auto filesystem = lasting_filesystem(folder.get());
+    if (!filesystem) GTEST_SKIP() << "files in " << folder_.path() << " are never remembered";
+    filesystem_ = filesystem->id;
+  }
+
   // As if an earlier import had found the file old enough to be remembered.
   void know(const std::string& path, std::string_view content) {
     struct stat status;
     ASSERT_EQ(::lstat(path.c_str(), &status), 0);
     const auto ns = [](const struct timespec& t) { return t.tv_sec * 1'000'000'000 + t.tv_nsec; };
     must(cache_->remember_source(ctx_,
-                                 {.device = status.st_dev,
+                                 {.filesystem = filesystem_,
+                                  .device = status.st_dev,
                                   .inode = status.st_ino,
                                   .size = static_cast<uint64_t>(status.st_size),
                                   .mtime_ns = ns(status.st_mtim),
@@ -51,6 +60,7 @@ class IngestAgain : public testing::Test {
   uint64_t calls(BlobOperation operation) { return blobs_->faults().calls(operation); }
 
   Context ctx_;
+  uint64_t filesystem_ = 0;
   store::testing::TempFolder folder_;
   store::Services services_ = backends::memory_services();
   Tally tally_;

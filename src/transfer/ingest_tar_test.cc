@@ -306,8 +306,8 @@ TEST_F(IngestTar, ASparseMemberHasZerosInItsHoles) {
 
 // libarchive keeps the map in memory, at ten times its size, before anybody can look at it.
 TEST_F(IngestTar, AMapOfASparseFileHasALimit) {
-  std::string content = "1100000\n";
-  for (int i = 0; i < 1'100'000; ++i) content += "0\n0\n";
+  std::string content = "2000000\n";
+  for (int i = 0; i < 2'000'000; ++i) content += "0\n0\n";
   const TarBytes tar = TarBytes()
                            .folder("a")
                            .pax({{"GNU.sparse.major", "1"},

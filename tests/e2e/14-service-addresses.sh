@@ -34,8 +34,9 @@ expect_equal "$(castore "${memory[@]}" list)" ""
 step "what lasts does not refer to what is forgotten"
 expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// import t
 expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// ingest t
-expect_error 1 'directories would be forgotten' castore --blob-service-addr memory:// \
+expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// \
   --directory-service-addr memory:// import t
+expect_error 1 'directories would be forgotten' castore --directory-service-addr memory:// import t
 expect_code 0 castore --blob-service-addr memory:// --directory-service-addr memory:// ingest t
 
 step "addresses that make no sense"

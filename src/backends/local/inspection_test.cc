@@ -44,7 +44,7 @@ class Inspection : public testing::Test {
       ASSERT_TRUE(builder.add("file", FileNode{blake3(text), text.size(), false}));
       ASSERT_TRUE(services.blobs->put(ctx, blake3(text), Bytes::copy_of(text)));
       ASSERT_TRUE(services.directories->put(ctx, *builder.build()));
-      store::SourceStamp stamp{1, static_cast<uint64_t>(i), 3, 4, 5};
+      store::SourceStamp stamp{1, 2, static_cast<uint64_t>(i), 3, 4, 5};
       ASSERT_TRUE(services.import_cache->remember_source(ctx, stamp, blake3(text)));
       ASSERT_TRUE(services.import_cache->remember_nar(
           ctx, FileNode{blake3(text), text.size(), false}, {1, sha256(bytes_of(text))}));

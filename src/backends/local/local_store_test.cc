@@ -412,7 +412,7 @@ TEST_F(LocalStoreTest, ALargeBlobWhoseFileIsGoneOrCutIsStoredAnew) {
 }
 
 TEST_F(LocalStoreTest, TheImportCacheRemembersAStampOnlyAsItWas) {
-  store::SourceStamp stamp{1, 2, 3, 4, 5};
+  store::SourceStamp stamp{1, 2, 3, 4, 5, 6};
   Node root = FileNode{blake3("x"), 1, false};
   store::NarSummary nar{120, sha256(bytes_of("nar"))};
   {
@@ -424,7 +424,7 @@ TEST_F(LocalStoreTest, TheImportCacheRemembersAStampOnlyAsItWas) {
   auto cache = open()->import_cache();
   EXPECT_EQ(*cache->find_source(Context(), stamp), blake3("x"));
   for (auto member :
-       {&store::SourceStamp::device, &store::SourceStamp::inode, &store::SourceStamp::size}) {
+       {&store::SourceStamp::filesystem, &store::SourceStamp::device, &store::SourceStamp::inode, &store::SourceStamp::size}) {
     store::SourceStamp other = stamp;
     other.*member += 1;
     EXPECT_EQ(*cache->find_source(Context(), other), std::nullopt);

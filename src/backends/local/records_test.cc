@@ -35,10 +35,10 @@ TEST(LocalRecords, HaveTheBytesOfFormat1) {
   EXPECT_EQ(hex(encode_pack_end(bytes_of(pack_key(1)), 12)),
             "0c00000000000000"
             "baf79f0624c73c11");
-  store::SourceStamp stamp{0x801, 42, 12, 1'000'000'007, 1'000'000'009};
+  store::SourceStamp stamp{7, 0x801, 42, 12, 1'000'000'007, 1'000'000'009};
   EXPECT_EQ(hex(source_key(stamp)), "0000000000000801000000000000002a");
   std::string source = encode_source(stamp, blake3("Hello World!"));
-  EXPECT_EQ(hex(source), "413c4401e6f7540f268e3ca042619f435ca7815adcb484e9a136c11efe69c1d530176d549b5d18d0"
+  EXPECT_EQ(hex(source), "d4d46a6c191297f3a8507ba4cb421a865ca7815adcb484e9a136c11efe69c1d530176d549b5d18d0"
             "38eb5280b4b3470c");
   Node root = FileNode{blake3("Hello World!"), 12, false};
   EXPECT_EQ(hex(nar_key(root)), blake3(encode_entry("", root)).to_hex());
@@ -69,7 +69,7 @@ TEST(LocalRecords, ObjectRecordsThatAreCutOffOrTooLongAreRefused) {
 }
 
 TEST(LocalRecords, AnyFlippedBitOfASourceRecordIsNoticed) {
-  store::SourceStamp stamp{1, 2, 3, 4, 5};
+  store::SourceStamp stamp{1, 2, 3, 4, 5, 6};
   const std::string whole = encode_source(stamp, blake3("x"));
   ASSERT_TRUE(decode_source(stamp, bytes_of(whole)));
   for (size_t bit = 0; bit < whole.size() * 8; ++bit) {
