@@ -77,6 +77,20 @@ TEST_F(HostileFrontEnd, SendsDescriptorsNobodyWantsAndTheyAreClosed) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+// A queue's thread was gone a little later than the connection was said to be, and so was what it
+// had open.
+TEST_F(HostileFrontEnd, LeavesAndNothingOfItsQueuesStaysOpen) {
+  const size_t before = open_descriptors();
+  for (int i = 0; i < 20; ++i) {
+    start();
+    kernel_.reset();
+    guest_.reset();
+    EXPECT_EQ(end(), std::nullopt);
+    connection_.reset();
+    EXPECT_EQ(open_descriptors(), before);
+  }
+}
+
 TEST_F(HostileFrontEnd, GivesAFileForAnEvent) {
   FakeGuest guest(start_device());
   ASSERT_TRUE(guest.negotiate());

@@ -5,17 +5,14 @@
 #include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
-#include <cstring>
-#include <thread>
+#include <condition_variable>
 #include <utility>
 
+#include "base/guarded.h"
 #include "base/signals_held_back.h"
-#include "fuse/abi.h"
-#include "fuse/negotiate.h"
-#include "virtiofs/chain.h"
 #include "virtiofs/event_fd.h"
-#include "virtiofs/queue_reply.h"
 
 namespace castore::virtiofs {
 
@@ -23,14 +20,10 @@ class QueueWorker::Run {
  public:
   Run(std::shared_ptr<RequestServer> server, std::shared_ptr<LiveRing> ring, const Options& options,
       UniqueFd stop_event)
-      : server_(std::move(server)),
-        ring_(std::move(ring)),
+      : ring_server_(std::move(server), std::move(ring), options.indirect),
         options_(options),
         stop_event_(std::move(stop_event)),
-        was_kicked_(options.look_at_once),
-        // Memory that is never touched costs nothing.
-        request_(std::make_unique_for_overwrite<std::byte[]>(kRequestBytesMax)),
-        scratch_(std::make_unique_for_overwrite<std::byte[]>(fuse::kReadBytesMax)) {}
+        was_kicked_(options.look_at_once) {}
 
   void run();
   void request_stop() {
@@ -47,34 +40,29 @@ class QueueWorker::Run {
   // False when a stop was asked for.
   Result<bool> wait_for_kick();
   Result<void> serve_until_stop();
-  Result<void> serve_available();
-  Result<void> serve(LiveRing::Taken taken);
 
-  const std::shared_ptr<RequestServer> server_;
-  const std::shared_ptr<LiveRing> ring_;
+  RingServer ring_server_;
   const Options options_;
   const UniqueFd stop_event_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> was_kicked_;
-  Chain chain_;
-  std::unique_ptr<std::byte[]> request_;
-  std::unique_ptr<std::byte[]> scratch_;
   Guarded<bool> has_ended_{false};
   std::condition_variable ended_;
 };
 
 void QueueWorker::Run::run() {
   ::pthread_setname_np(::pthread_self(), "castore-guest");
-  if (auto served = serve_until_stop(); !served) server_->queue_failed(std::move(served).error());
+  if (auto served = serve_until_stop(); !served)
+    ring_server_.server().queue_failed(std::move(served).error());
   *has_ended_.lock() = true;
   ended_.notify_all();
 }
 
 Result<void> QueueWorker::Run::serve_until_stop() {
-  if (options_.look_at_once) CASTORE_TRY(serve_available());
+  if (options_.look_at_once) CASTORE_TRY(ring_server_.serve_available(stopping_));
   while (CASTORE_TRY(wait_for_kick())) {
     was_kicked_.store(true);
-    CASTORE_TRY(serve_available());
+    CASTORE_TRY(ring_server_.serve_available(stopping_));
   }
   return {};
 }
@@ -93,49 +81,30 @@ Result<bool> QueueWorker::Run::wait_for_kick() {
   }
 }
 
-Result<void> QueueWorker::Run::serve_available() {
-  do {
-    while (!stopping_.load(std::memory_order_relaxed)) {
-      auto taken = CASTORE_TRY(ring_->take());
-      if (!taken) break;
-      CASTORE_TRY(serve(std::move(*taken)));
-    }
-  } while (!stopping_.load(std::memory_order_relaxed) && ring_->want_notifications());
-  return {};
-}
-
-Result<void> QueueWorker::Run::serve(LiveRing::Taken taken) {
-  const auto memory = taken.memory;
-  CASTORE_TRY(read_chain(taken.descriptors, taken.head, options_.indirect, *memory, chain_));
-  const ByteView request(request_.get(), copy_request(chain_, {request_.get(), kRequestBytesMax}));
-  if (memory->lost())
-    return fail(ErrorKind::kInvalidArgument, "the front end took away the guest's memory");
-  uint64_t unique = 0;
-  if (request.size() >= sizeof(fuse::abi::InHeader))
-    std::memcpy(&unique, request.data() + offsetof(fuse::abi::InHeader, unique), sizeof unique);
-  QueueReply reply(ring_, std::move(taken), chain_.writable, unique);
-  server_->serve(request, reply, {scratch_.get(), fuse::kReadBytesMax});
-  return {};
-}
-
 Result<std::unique_ptr<QueueWorker>> QueueWorker::start(std::shared_ptr<RequestServer> server,
                                                         std::shared_ptr<LiveRing> ring,
                                                         const Options& options) {
   auto run =
       std::make_shared<Run>(std::move(server), std::move(ring), options, CASTORE_TRY(make_event()));
-  SignalsHeldBack held_back;
-  std::thread([run] { run->run(); }).detach();
   return std::unique_ptr<QueueWorker>(new QueueWorker(std::move(run)));
+}
+
+QueueWorker::QueueWorker(std::shared_ptr<Run> run) : run_(std::move(run)) {
+  SignalsHeldBack held_back;
+  thread_ = std::thread([kept = run_] { kept->run(); });
 }
 
 QueueWorker::~QueueWorker() {
   run_->request_stop();
+  if (thread_.joinable()) thread_.detach();
 }
 
 Result<void> QueueWorker::stop(std::chrono::milliseconds grace) {
   run_->request_stop();
   if (!run_->wait_for_end(grace))
     return fail(ErrorKind::kUnavailable, "a guest's request is stuck in the store");
+  // Only the thread's own things are still to go.
+  thread_.join();
   return {};
 }
 

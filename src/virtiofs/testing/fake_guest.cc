@@ -202,7 +202,7 @@ size_t FakeGuest::submit(uint16_t index, ByteView request, size_t room) {
   free_slot->in_use = true;
   free_slot->written.reset();
   const auto slot = static_cast<size_t>(free_slot - queue.slots.begin());
-  std::memcpy(at(slot_address(index, slot), request.size()).data(), request.data(), request.size());
+  std::copy(request.begin(), request.end(), at(slot_address(index, slot), request.size()).begin());
   put_chain(queue, index, slot, request.size(), room);
   if (queue.ring->must_kick()) raise_event(queue.kick.get());
   return slot;
