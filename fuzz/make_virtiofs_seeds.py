@@ -55,6 +55,9 @@ class Messages:
     def poke(self, address, content):
         return self.send(255, struct.pack("<H", address) + content)
 
+    def await_answer(self):
+        return self.send(254)
+
     def region(self, kind=ADD_MEM_REG, guest=GUEST, size=MEMORY_BYTES, user=USER, offset=0, **how):
         how = {"fds": 1, "fd": MEMORY} | how
         return self.send(kind, struct.pack("<QQQQQ", 0, guest, size, user, offset), NEEDS_REPLY, **how)
@@ -84,6 +87,12 @@ class Messages:
 
 def message_seeds():
     yield "started", Messages().request(FUSE_INIT).greet().region().queue()
+    yield "answered", Messages().request(FUSE_INIT).greet().region().queue().await_answer()
+    yield "answered_and_stopped", (Messages().request(FUSE_INIT).greet().region().queue().await_answer()
+                                   .state(GET_VRING_BASE, 1, 0))
+    yield "answered_no_event_index", (Messages().request(FUSE_INIT).greet(FEATURES & ~(1 << 29)).region()
+                                      .queue().await_answer())
+    yield "broken", Messages().request(FUSE_INIT, address=0).greet().region().queue().await_answer()
     yield "stopped", Messages().request(FUSE_INIT).greet().region().queue().state(GET_VRING_BASE, 1, 0)
     yield "stopped_broken", (Messages().request(FUSE_INIT, address=0).greet().region().queue()
                              .state(GET_VRING_BASE, 1, 0))

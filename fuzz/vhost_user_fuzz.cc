@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Whatever a front end sends, with whatever descriptors: the connection ends, what was replied is
-// well formed, and no descriptor is left open. All of it is sent before the device looks, so that
-// an input does nearly the same each time; queues that it starts have threads.
+// well formed, and no descriptor is left open. Queues that it starts have threads, so an input does
+// only nearly the same each time.
 //
 // An input is records: one byte type, one byte flags, one byte length, one byte descriptors (low
 // half: how many; high half: of what), then the payload. The type 255 is no message, but puts the
 // payload into the guest's memory: two bytes address (little endian) and what is written there.
+// The type 254 lets a queue's thread answer before the front end goes on.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -29,6 +31,7 @@
 #include "base/check.h"
 #include "base/unique_fd.h"
 #include "shown_filesystem.h"
+#include "virtiofs/event_fd.h"
 #include "virtiofs/message.h"
 #include "virtiofs/server.h"
 #include "virtiofs/testing/fake_front_end.h"
@@ -44,6 +47,10 @@ constexpr uint8_t kClaimsMuch = 16;  // more than any message has
 
 constexpr size_t kRecordHeadBytes = 4;
 constexpr uint8_t kPoke = 255;
+constexpr uint8_t kAwaitAnswer = 254;
+// The device need not answer, so that is no long wait, and not often done.
+constexpr int kPatience_ms = 5;
+constexpr int kAwaitsMax = 2;
 constexpr size_t kMemoryBytes = 0x10000;
 // Replies are not read before the end, and a socket takes so many.
 constexpr int kMessagesMax = 64;
@@ -69,6 +76,7 @@ class Descriptors {
   }
   int operator[](size_t kind) const { return fds_[kind % fds_.size()].get(); }
   int memory() const { return fds_[0].get(); }
+  int event() const { return fds_[2].get(); }
 
  private:
   std::array<UniqueFd, 8> fds_;
@@ -89,7 +97,13 @@ void poke(int memory, ByteView payload) {
                 "memory can be written");
 }
 
-void send(testing::FakeFrontEnd& front_end, uint8_t type, uint8_t flags, ByteView payload,
+void await_answer(int event) {
+  pollfd polled{.fd = event, .events = POLLIN, .revents = 0};
+  if (::poll(&polled, 1, kPatience_ms) == 1) clear_event(event);
+}
+
+// False: the device has gone.
+bool send(testing::FakeFrontEnd& front_end, uint8_t type, uint8_t flags, ByteView payload,
           std::span<const int> fds) {
   abi::MessageHeader header{
       .type = type, .flags = abi::kVersion, .payload_bytes = static_cast<uint32_t>(payload.size())};
@@ -100,10 +114,11 @@ void send(testing::FakeFrontEnd& front_end, uint8_t type, uint8_t flags, ByteVie
   if ((flags & kClaimsMuch) != 0) header.payload_bytes |= 0x8000'0000;
   std::vector<std::byte> bytes = payload_of(header);
   bytes.insert(bytes.end(), payload.begin(), payload.end());
-  CASTORE_CHECK(front_end.send_raw(bytes, fds), "the socket takes a message");
+  return front_end.send_raw(bytes, fds);
 }
 
 void send_all(testing::FakeFrontEnd& front_end, const Descriptors& descriptors, ByteView input) {
+  int awaits = 0;
   for (int count = 0; input.size() >= kRecordHeadBytes && count < kMessagesMax; ++count) {
     const auto type = std::to_integer<uint8_t>(input[0]);
     const auto flags = std::to_integer<uint8_t>(input[1]);
@@ -116,8 +131,12 @@ void send_all(testing::FakeFrontEnd& front_end, const Descriptors& descriptors, 
       poke(descriptors.memory(), payload);
       continue;
     }
+    if (type == kAwaitAnswer) {
+      if (++awaits <= kAwaitsMax) await_answer(descriptors.event());
+      continue;
+    }
     const std::vector<int> fds(what & 0xf, descriptors[what >> 4]);
-    send(front_end, type, flags, payload, fds);
+    if (!send(front_end, type, flags, payload, fds)) return;
   }
 }
 
@@ -146,11 +165,11 @@ void play(ByteView input) {
   const int socket = ends[1];
   testing::FakeFrontEnd front_end{UniqueFd(socket)};
   const Descriptors descriptors;
-  send_all(front_end, descriptors, input);
-  CASTORE_CHECK(::shutdown(socket, SHUT_WR) == 0, "a front end can hang up");
   auto guest = GuestConnection::start(std::move(device), fuzz::shown_filesystem,
                                       {.tag = "fuzz", .request_queues = 2});
   CASTORE_CHECK(guest, "the device starts");
+  send_all(front_end, descriptors, input);
+  CASTORE_CHECK(::shutdown(socket, SHUT_WR) == 0, "a front end can hang up");
   (void)(*guest)->wait();
   guest->reset();
   expect_replies(socket);
