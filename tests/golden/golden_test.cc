@@ -171,15 +171,15 @@ class GoldenTreeTest : public testing::TestWithParam<json> {
 };
 
 TEST_P(GoldenTreeTest, TheRootHasTheRecordedDigestAndSize) {
-  EXPECT_EQ(to_string(kind_of(documented_)), tree().at("kind"));
+  EXPECT_EQ(to_string(kind_of(documented_)), tree().at("kind").get<std::string>());
   if (!tree().contains("root")) {
     EXPECT_EQ(kind_of(documented_), NodeKind::kSymlink);
     return;
   }
   const json& root = tree().at("root");
-  EXPECT_EQ(digest_of(documented_), root.at("documented").at("digest"));
+  EXPECT_EQ(digest_of(documented_), root.at("documented").at("digest").get<std::string>());
   EXPECT_EQ(size_of(documented_), root.at("documented").at("size"));
-  EXPECT_EQ(digest_of(doubled_), root.at("doubled").at("digest"));
+  EXPECT_EQ(digest_of(doubled_), root.at("doubled").at("digest").get<std::string>());
   EXPECT_EQ(size_of(doubled_), root.at("doubled").at("size"));
 }
 

@@ -18,8 +18,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -75,14 +75,14 @@ size_t below(Random& random, uint64_t limit) {
   return limit == 0 ? 0 : static_cast<size_t>(random() % limit);
 }
 
-// --- what each call gives, as text to compare -----------------------------------------------------
+// --- what each call gives, as text to compare
+// -----------------------------------------------------
 
 std::string attributes(const std::string& path) {
   struct stat status;
   if (::lstat(path.c_str(), &status) != 0) return error_text(errno);
   std::string text = std::to_string(status.st_mode & S_IFMT);
-  if (S_ISREG(status.st_mode))
-    text += (status.st_mode & S_IXUSR) != 0 ? " executable" : " plain";
+  if (S_ISREG(status.st_mode)) text += (status.st_mode & S_IXUSR) != 0 ? " executable" : " plain";
   // A folder's size is each filesystem's own.
   if (!S_ISDIR(status.st_mode)) text += " " + std::to_string(status.st_size);
   return text;
@@ -140,7 +140,8 @@ std::string listing(const std::string& path, size_t jump) {
     Listing rest;
     while (const dirent* entry = ::readdir(folder.get()))
       rest.emplace_back(entry->d_name, entry->d_type);
-    if (!std::equal(rest.begin(), rest.end(), all.begin() + static_cast<ptrdiff_t>(from), all.end()))
+    if (!std::equal(rest.begin(), rest.end(), all.begin() + static_cast<ptrdiff_t>(from),
+                    all.end()))
       return "another rest after seekdir";
   }
   // Some filesystems list themselves and what they are in, others leave that to the kernel.
@@ -156,7 +157,8 @@ int error_of_writing(const std::string& path) {
   return file.fd < 0 ? errno : 0;
 }
 
-// --- the threads ----------------------------------------------------------------------------------
+// --- the threads
+// ----------------------------------------------------------------------------------
 
 class Worker {
  public:
@@ -282,9 +284,8 @@ int main(int argc, char** argv) {
 
   std::vector<std::thread> threads;
   for (int i = 0; i < thread_count; ++i)
-    threads.emplace_back([&, i] {
-      Worker(items, source, mounts, seed * 1000 + static_cast<uint64_t>(i)).run();
-    });
+    threads.emplace_back(
+        [&, i] { Worker(items, source, mounts, seed * 1000 + static_cast<uint64_t>(i)).run(); });
   Random random(seed);
   for (int second = 0; second < seconds && !stop; ++second) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
