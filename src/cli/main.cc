@@ -24,15 +24,14 @@ namespace {
 // Errors carry names from file systems and stores, which may hold anything.
 void say(std::string_view message) {
   const std::string line = fmt::format(
-      "castore: {}\n",
-      ::isatty(STDERR_FILENO) == 1 ? display_text(message) : std::string(message));
+      "castore: {}\n", ::isatty(STDERR_FILENO) == 1 ? display_text(message) : std::string(message));
   // There is nobody left to be told of a failure.
   (void)std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 // A descriptor that was closed by who started us must not become a file of the store, which output
-// would go to, nor a descriptor of ours, which input would come from. Reading gives the end, writing
-// an error.
+// would go to, nor a descriptor of ours, which input would come from. Reading gives the end,
+// writing an error.
 void take_standard_descriptors() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
@@ -57,10 +56,9 @@ Result<ExitCode> run(Command& command, Session& session) {
 
 int run_program(std::span<const char* const> arguments) {
   const std::unique_ptr<Command> commands[] = {
-      import_command(), ingest_command(), list_command(),   ls_command(),
-      cat_command(),    stat_command(),   export_command(), mount_command(),
-      umount_command(), stats_command(),  virtiofs_command(), verify_command(),
-      doctor_command(),
+      import_command(),   ingest_command(), list_command(),   ls_command(),     cat_command(),
+      stat_command(),     export_command(), mount_command(),  umount_command(), stats_command(),
+      virtiofs_command(), verify_command(), doctor_command(),
   };
   auto line = parse_command_line(static_cast<int>(arguments.size()), arguments.data(), commands);
   if (!line) return static_cast<int>(line.error());

@@ -34,8 +34,9 @@ enum class Access {
 Result<backends::StoreCondition> inspect_stores(
     const ServiceAddresses& addresses, const std::function<void(backends::StoreFault)>& on_fault);
 
-// What is stored refers to what was stored before it: paths to directories and blobs, directories to
-// blobs. kInvalidArgument where the former would last and the latter be forgotten with the process.
+// What is stored refers to what was stored before it: paths to directories and blobs, directories
+// to blobs. kInvalidArgument where the former would last and the latter be forgotten with the
+// process.
 Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_path_infos);
 
 // What the local stores among the addresses are on disk.

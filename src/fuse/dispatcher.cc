@@ -274,8 +274,7 @@ void Dispatcher::serve(Call& call, const ReadRequest& read) {
   for (bool range_will_do : {read.size >= kSentAsFileBytesMin, false}) {
     auto found = filesystem_.read(call.ctx, call.request.node, read.handle, read.offset, read.size,
                                   call.scratch, range_will_do);
-    if (!found)
-      return fail(call, found.error());
+    if (!found) return fail(call, found.error());
     if (!found->range) {
       call.answer.bytes(found->bytes);
       return;

@@ -28,9 +28,9 @@ class ReplySink {
   // or the mount is gone; then nothing that the answer handed out is in anybody's hands.
   virtual bool send(std::span<const ByteView> pieces) = 0;
 
-  // As `send` of `header` and of the bytes of `body`, which are not looked at on their way. Nothing:
-  // this way is closed or not worth it, or the file is shorter; then nothing was sent, and `send` is
-  // to be used.
+  // As `send` of `header` and of the bytes of `body`, which are not looked at on their way.
+  // Nothing: this way is closed or not worth it, or the file is shorter; then nothing was sent, and
+  // `send` is to be used.
   virtual std::optional<bool> send_file(ByteView /*header*/, const fs::FileRange& /*body*/) {
     return std::nullopt;
   }

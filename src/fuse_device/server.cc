@@ -29,9 +29,9 @@ namespace {
 
 constexpr std::chrono::seconds kGreetingTimeout{10};
 
-// Who reads a large file in order is sent it in the largest requests there are; the kernel's default
-// is an eighth of that. Needs privilege, and works without. More would make a page fault in a
-// mapped file fetch more than the program is likely to want.
+// Who reads a large file in order is sent it in the largest requests there are; the kernel's
+// default is an eighth of that. Needs privilege, and works without. More would make a page fault in
+// a mapped file fetch more than the program is likely to want.
 void raise_readahead(const std::string& device) {
   const std::string path = fmt::format("/sys/class/bdi/{}/read_ahead_kb", device);
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

@@ -43,8 +43,11 @@ TEST(SplicePipe, HandsOnWhatIsInTheFile) {
   const std::string text = pattern(700'000);
   UniqueFd file = file_of(text);
   SplicePipe pipe;
-  for (auto [offset, size] : {std::pair<size_t, size_t>{0, 4096}, {0, 700'000}, {4096, 65536},
-                              {1000, 600'001}, {699'999, 1}}) {
+  for (auto [offset, size] : {std::pair<size_t, size_t>{0, 4096},
+                              {0, 700'000},
+                              {4096, 65536},
+                              {1000, 600'001},
+                              {699'999, 1}}) {
     UniqueFd out = file_of("");
     ASSERT_TRUE(pipe.fill(bytes_of(kHeader), range(file, offset, size)));
     ASSERT_EQ(pipe.empty_into(out.get()), 0);

@@ -129,8 +129,7 @@ scmp_arg_cmp equal(unsigned argument, uint64_t value) {
 Result<void> allow_with_conditions(const Filter& filter) {
   // For reading only, whatever else is asked for: the parts that create, cut or write are refused.
   constexpr uint64_t kWriting = O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE;
-  CASTORE_TRY(
-      allow(filter, SCMP_SYS(openat), {masked(2, kWriting, O_RDONLY)}));
+  CASTORE_TRY(allow(filter, SCMP_SYS(openat), {masked(2, kWriting, O_RDONLY)}));
   CASTORE_TRY(allow(filter, SCMP_SYS(open), {masked(1, kWriting, O_RDONLY)}));
   // Nothing new is ever executed.
   for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
@@ -139,9 +138,10 @@ Result<void> allow_with_conditions(const Filter& filter) {
   // the older call.
   CASTORE_TRY(allow(filter, SCMP_SYS(clone),
                     {masked(0, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND,
-                                CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)}));
-  CASTORE_TRY(check(seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, nullptr),
-                    kBuilding));
+                            CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)}));
+  CASTORE_TRY(check(
+      seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, nullptr),
+      kBuilding));
   // A thread's name.
   CASTORE_TRY(allow(filter, SCMP_SYS(prctl), {equal(0, PR_SET_NAME)}));
 #ifdef CASTORE_SANITIZED
@@ -150,8 +150,7 @@ Result<void> allow_with_conditions(const Filter& filter) {
   // The C library asks of a stream that it writes to first whether it is a terminal.
   CASTORE_TRY(allow(filter, SCMP_SYS(ioctl), {equal(1, TCGETS)}));
   // A signal to itself, as `abort` sends it.
-  return allow(filter, SCMP_SYS(tgkill),
-               {equal(0, static_cast<scmp_datum_t>(::getpid()))});
+  return allow(filter, SCMP_SYS(tgkill), {equal(0, static_cast<scmp_datum_t>(::getpid()))});
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ namespace castore::store {
 // What tells whether a source file is still the one that was read: as `git` and `restic` do, by
 // place and time stamps.
 struct SourceStamp {
-  uint64_t filesystem = 0;  // its own number (f_fsid), since that of a device may be another's later
+  uint64_t filesystem =
+      0;  // its own number (f_fsid), since that of a device may be another's later
   uint64_t device = 0;
   uint64_t inode = 0;
   uint64_t size = 0;

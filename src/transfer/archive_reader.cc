@@ -17,8 +17,8 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 512;
 
-// Headers with everything that belongs to them: long names, extended attributes, the map of a sparse
-// file, of which libarchive keeps ten times as much in memory.
+// Headers with everything that belongs to them: long names, extended attributes, the map of a
+// sparse file, of which libarchive keeps ten times as much in memory.
 constexpr uint64_t kHeaderBytesMax = 4 << 20;
 
 // libarchive converts the names of pax archives from UTF-8 to the charset of the locale, and where
@@ -75,9 +75,9 @@ la_ssize_t ArchiveReader::read_callback(struct archive* archive, void* self, con
   if (reader->in_header_) {
     reader->header_bytes_ += bytes->size();
     if (reader->header_bytes_ > kHeaderBytesMax) {
-      reader->stream_error_ = Error(
-          ErrorKind::kExhausted,
-          fmt::format("the header of a member is larger than {} MiB", kHeaderBytesMax >> 20));
+      reader->stream_error_ =
+          Error(ErrorKind::kExhausted,
+                fmt::format("the header of a member is larger than {} MiB", kHeaderBytesMax >> 20));
       ::archive_set_error(archive, EIO, "too large");
       return -1;
     }

@@ -59,9 +59,9 @@ class ArchiveReader {
   std::unique_ptr<std::remove_pointer_t<locale_t>, FreeLocale> plain_locale_;
   ArchiveHandle archive_;
   bool opened_ = false;
-  bool has_member_ = false;     // the last header was read, and its data may not be
-  bool in_header_ = false;      // libarchive reads a member's header, of which it keeps all it reads
-  uint64_t header_bytes_ = 0;   // of it, so far
+  bool has_member_ = false;    // the last header was read, and its data may not be
+  bool in_header_ = false;     // libarchive reads a member's header, of which it keeps all it reads
+  uint64_t header_bytes_ = 0;  // of it, so far
 
   // The file being read.
   uint64_t file_size_ = 0;

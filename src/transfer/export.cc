@@ -132,8 +132,7 @@ class EntryWriter {
   }
 
   static std::unexpected<Error> absent(const Place& place, const Digest& digest) {
-    return fail(ErrorKind::kCorrupt, "writing {}: blob {} is not in the store", place.path,
-                digest);
+    return fail(ErrorKind::kCorrupt, "writing {}: blob {} is not in the store", place.path, digest);
   }
   static std::unexpected<Error> wrong_size(const Place& place, const Digest& digest,
                                            uint64_t actual, uint64_t recorded) {

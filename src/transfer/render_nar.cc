@@ -65,8 +65,7 @@ class NarRendering {
                   kTreeDepthMax);
     auto directory = CASTORE_TRY_WHILE(services_.directories->get(ctx_, digest), "{}", place());
     if (!directory)
-      return fail(ErrorKind::kCorrupt, "{}: the store does not have directory {}", place(),
-                  digest);
+      return fail(ErrorKind::kCorrupt, "{}: the store does not have directory {}", place(), digest);
     CASTORE_TRY(writer_.enter_directory());
     open_.push_back({std::move(directory)});
     return {};

@@ -153,9 +153,9 @@ TEST_F(Resolve, SaysWhichPartOfAPathIsNotThere) {
 TEST_F(Resolve, SaysThatADirectoryOnTheWayIsNotStored) {
   Node broken = TreeBuilder(services_).node("gone", DirectoryNode{unknown_digest(), 3}).build();
   std::string text = std::get<DirectoryNode>(broken).digest.to_text();
-  EXPECT_EQ(refusal(text + "/gone/x", ErrorKind::kCorrupt),
-            "the directory of " + text + "/gone, " + unknown_digest().to_text() +
-                ", is not in the store");
+  EXPECT_EQ(refusal(text + "/gone/x", ErrorKind::kCorrupt), "the directory of " + text + "/gone, " +
+                                                                unknown_digest().to_text() +
+                                                                ", is not in the store");
 }
 
 TEST_F(Resolve, RefusesWhatIsNoReference) {

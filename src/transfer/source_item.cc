@@ -43,7 +43,6 @@ std::optional<SourceFilesystem> lasting_filesystem(int fd) {
   return found;
 }
 
-
 // Lets go of a chain of parents one after the other; left to itself it would recurse as deep as
 // the tree is.
 SourcePlace::~SourcePlace() {

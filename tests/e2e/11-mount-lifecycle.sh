@@ -152,11 +152,13 @@ dead_mount() {
   sleep 600 <"$mnt/sub/file" &
   holder=$!
   pids+=("$holder")
+  until_true 10 holds_file
   pid=$(server_of "$mnt")
   kill -KILL "$pid"
   until_true 10 gone "$pid"
   until_true 10 is_dead
 }
+holds_file() { [[ $(readlink "/proc/$holder/fd/0") == */sub/file ]]; }
 is_dead() { ! stat --file-system "$mnt" >/dev/null 2>&1; }
 
 step "a dead mount is mounted over, also while a process has a file of it open"

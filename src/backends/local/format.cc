@@ -153,8 +153,7 @@ std::string database_path(const std::string& store_folder) {
 }
 
 std::string without_trailing_slashes(std::string folder) {
-  while (folder.size() > 1 && (folder.ends_with('/') || folder.ends_with("/.")))
-    folder.pop_back();
+  while (folder.size() > 1 && (folder.ends_with('/') || folder.ends_with("/."))) folder.pop_back();
   return folder;
 }
 
@@ -181,7 +180,7 @@ Result<void> prepare_folder(const std::string& folder, OpenMode mode) {
                     "the whole store away and import again",
                     database_path(folder), folder + objects);
   }
-  if (mode == OpenMode::kExisting) 
+  if (mode == OpenMode::kExisting)
     return fail(ErrorKind::kNotFound, "there is no castore store in {}; `castore import` makes one",
                 folder);
   return make_store(folder);

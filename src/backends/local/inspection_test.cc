@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#include "backends/local/format.h"
 #include "backends/local/inspection.h"
 
 #include <gmock/gmock.h>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "backends/local/database.h"
+#include "backends/local/format.h"
 #include "backends/local/local_store.h"
 #include "backends/local/pack_files.h"
 #include "base/file.h"

@@ -12,8 +12,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <set>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -423,8 +423,8 @@ TEST_F(LocalStoreTest, TheImportCacheRemembersAStampOnlyAsItWas) {
   }
   auto cache = open()->import_cache();
   EXPECT_EQ(*cache->find_source(Context(), stamp), blake3("x"));
-  for (auto member :
-       {&store::SourceStamp::filesystem, &store::SourceStamp::device, &store::SourceStamp::inode, &store::SourceStamp::size}) {
+  for (auto member : {&store::SourceStamp::filesystem, &store::SourceStamp::device,
+                      &store::SourceStamp::inode, &store::SourceStamp::size}) {
     store::SourceStamp other = stamp;
     other.*member += 1;
     EXPECT_EQ(*cache->find_source(Context(), other), std::nullopt);

@@ -147,7 +147,9 @@ void PackWriter::ends_recorded() {
     pack.is_new = pack.is_new && pack.end == 0;
     pack.begin = pack.end;
   }
-  std::erase_if(taken_, [&](const auto& entry) { return std::ranges::find(current_, entry.first) == current_.end(); });
+  std::erase_if(taken_, [&](const auto& entry) {
+    return std::ranges::find(current_, entry.first) == current_.end();
+  });
 }
 
 // Goes on with a pack that has room and no writer, or begins a new one.

@@ -38,13 +38,16 @@ TEST(LocalRecords, HaveTheBytesOfFormat1) {
   store::SourceStamp stamp{7, 0x801, 42, 12, 1'000'000'007, 1'000'000'009};
   EXPECT_EQ(hex(source_key(stamp)), "0000000000000801000000000000002a");
   std::string source = encode_source(stamp, blake3("Hello World!"));
-  EXPECT_EQ(hex(source), "d4d46a6c191297f3a8507ba4cb421a865ca7815adcb484e9a136c11efe69c1d530176d549b5d18d0"
+  EXPECT_EQ(hex(source),
+            "d4d46a6c191297f3a8507ba4cb421a865ca7815adcb484e9a136c11efe69c1d530176d549b5d18d0"
             "38eb5280b4b3470c");
   Node root = FileNode{blake3("Hello World!"), 12, false};
   EXPECT_EQ(hex(nar_key(root)), blake3(encode_entry("", root)).to_hex());
-  EXPECT_EQ(hex(encode_nar(bytes_of(nar_key(root)), {120, sha256(bytes_of("nar"))})), "7800000000000000c1a3d0ab649821db54ec4dc668c63489ea17738ca1727ed2638a230ede605e3f"
+  EXPECT_EQ(hex(encode_nar(bytes_of(nar_key(root)), {120, sha256(bytes_of("nar"))})),
+            "7800000000000000c1a3d0ab649821db54ec4dc668c63489ea17738ca1727ed2638a230ede605e3f"
             "070b30410e06cb33");
-  EXPECT_EQ(hex(encode_path_info_record(some_info())), "e8e9e567068067753d1352589ea640755409c77d3dfc2687213aaf123a95b1f70a4d124b0a256d39"
+  EXPECT_EQ(hex(encode_path_info_record(some_info())),
+            "e8e9e567068067753d1352589ea640755409c77d3dfc2687213aaf123a95b1f70a4d124b0a256d39"
             "7364627369366d30766c31373761346634796d663439613031386432316a2d6e616d6512203ae7d8"
             "05f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b518011a2408781220c1a3d0"
             "ab649821db54ec4dc668c63489ea17738ca1727ed2638a230ede605e3f");
