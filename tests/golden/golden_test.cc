@@ -108,7 +108,8 @@ std::vector<Item> items_of(const json& tree) {
     Item item;
     item.path = percent_decode(entry.at("path").get<std::string>());
     item.type = entry.at("type");
-    if (entry.contains("content_name")) item.content = blob_named(entry.at("content_name"));
+    if (entry.contains("content_name"))
+      item.content = blob_named(entry.at("content_name").get<std::string>());
     if (entry.contains("content"))
       item.content = percent_decode(entry.at("content").get<std::string>());
     if (entry.contains("target"))
@@ -190,7 +191,7 @@ TEST_P(GoldenTreeTest, EveryDirectoryHasTheRecordedBytes) {
     std::string bytes = unhex(item.at("bytes").get<std::string>());
     auto directory = Directory::decode(Bytes::copy_of(bytes));
     ASSERT_TRUE(directory) << directory.error().message();
-    EXPECT_EQ(directory->digest().to_hex(), item.at("blake3"));
+    EXPECT_EQ(directory->digest().to_hex(), item.at("blake3").get<std::string>());
     auto stored = doubled_services_.directories->get(Context(), directory->digest());
     ASSERT_TRUE(stored);
     ASSERT_NE(*stored, nullptr) << "we made no such directory: " << item.at("blake3");
@@ -208,7 +209,7 @@ TEST_P(GoldenTreeTest, EveryDirectoryHasTheRecordedBytes) {
 
 TEST_P(GoldenTreeTest, TheEntryHasTheRecordedBytes) {
   std::string bytes = encode_entry("", doubled_);
-  EXPECT_EQ(hex_encode(bytes_of(bytes)), tree().at("entry"));
+  EXPECT_EQ(hex_encode(bytes_of(bytes)), tree().at("entry").get<std::string>());
   auto decoded = decode_entry(bytes_of(unhex(tree().at("entry").get<std::string>())));
   ASSERT_TRUE(decoded) << decoded.error().message();
   EXPECT_EQ(decoded->node, doubled_);
@@ -221,8 +222,8 @@ TEST_P(GoldenTreeTest, TheNarHasTheRecordedSizeAndHash) {
     auto nar = transfer::summarize_nar(Context(), *services, *root);
     ASSERT_TRUE(nar) << nar.error().message();
     EXPECT_EQ(nar->size, tree().at("nar_size"));
-    EXPECT_EQ(hex_encode(nar->sha256), tree().at("nar_sha256"));
-    EXPECT_EQ(to_sri(nar->sha256), tree().at("nar_sha256_sri"));
+    EXPECT_EQ(hex_encode(nar->sha256), tree().at("nar_sha256").get<std::string>());
+    EXPECT_EQ(to_sri(nar->sha256), tree().at("nar_sha256_sri").get<std::string>());
   }
 }
 
@@ -231,7 +232,7 @@ TEST_P(GoldenTreeTest, TheStorePathIsTheRecordedOne) {
   ASSERT_TRUE(nar) << nar.error().message();
   auto path = nix::store_path_of_nar(nar->sha256, tree().at("name").get<std::string>());
   ASSERT_TRUE(path) << path.error().message();
-  EXPECT_EQ(path->absolute(), tree().at("store_path"));
+  EXPECT_EQ(path->absolute(), tree().at("store_path").get<std::string>());
 }
 
 TEST_P(GoldenTreeTest, ThePathInfoHasTheRecordedBytes) {
@@ -246,7 +247,8 @@ TEST_P(GoldenTreeTest, ThePathInfoHasTheRecordedBytes) {
       .nar_sha256 = nar->sha256,
       .content_address = nix::ContentAddress{nix::ContentAddress::Kind::kNarSha256,
                                              {nar->sha256.begin(), nar->sha256.end()}}};
-  EXPECT_EQ(hex_encode(bytes_of(nix::encode_path_info(info))), tree().at("path_info"));
+  EXPECT_EQ(hex_encode(bytes_of(nix::encode_path_info(info))),
+            tree().at("path_info").get<std::string>());
   std::string bytes = unhex(tree().at("path_info").get<std::string>());
   auto decoded = nix::decode_path_info(bytes_of(bytes));
   ASSERT_TRUE(decoded) << decoded.error().message();
@@ -267,9 +269,9 @@ TEST(GoldenBlobTest, EveryBlobHasTheRecordedLengthAndDigest) {
   const json recorded = load("blobs.json");
   ASSERT_FALSE(recorded.at("blobs").empty());
   for (const json& blob : recorded.at("blobs")) {
-    std::string bytes = blob_named(blob.at("name"));
+    std::string bytes = blob_named(blob.at("name").get<std::string>());
     EXPECT_EQ(bytes.size(), blob.at("length")) << blob.at("name");
-    EXPECT_EQ(blake3(bytes).to_hex(), blob.at("blake3")) << blob.at("name");
+    EXPECT_EQ(blake3(bytes).to_hex(), blob.at("blake3").get<std::string>()) << blob.at("name");
   }
 }
 
