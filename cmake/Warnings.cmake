@@ -7,6 +7,10 @@ target_compile_options(castore_warnings INTERFACE
 # use of what that deprecated.
 target_compile_options(castore_warnings INTERFACE
   $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-sign-conversion -Wno-deprecated-declarations>)
+# GCC says of each fence that ThreadSanitizer does not know it.
+if(CASTORE_SANITIZE MATCHES "thread")
+  target_compile_options(castore_warnings INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
+endif()
 if(CASTORE_WERROR)
   target_compile_options(castore_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()

@@ -117,7 +117,9 @@ else
 fi
 
 if step 'tsan build' 'cmake --preset tsan && cmake --build --preset tsan'; then
-  tests 'tsan tests' tsan -L 'unit|conformance|mount|stress'
+  # ThreadSanitizer does not know the fences between a guest and its device; and programs that fork
+  # and confine themselves are no longer the process that it watches.
+  tests 'tsan tests' tsan -L 'unit|conformance|mount' -E 'cli_test|sandbox_test|virtiofs_test'
 else
   skip 'tsan tests' 'no build'
 fi
