@@ -287,35 +287,33 @@ TEST_F(IngestTar, KeepsNamesByteForByte) {
   }
 }
 
+// "a/s", of 10,000 bytes. `content` begins with the map of its pieces (GNU's format 1.0).
+TarBytes sparse_member(std::string_view content) {
+  return TarBytes()
+      .folder("a")
+      .pax({{"GNU.sparse.major", "1"},
+            {"GNU.sparse.minor", "0"},
+            {"GNU.sparse.name", "a/s"},
+            {"GNU.sparse.realsize", "10000"}})
+      .file("GNUSparseFile/s", content);
+}
+
 TEST_F(IngestTar, ASparseMemberHasZerosInItsHoles) {
   // The content begins with the map: 2 pieces, of 2 bytes at 1000 and of 2 bytes at 6000.
   std::string content = "2\n1000\n2\n6000\n2\n";
   content.resize(512);
   content += "abcd";
-  const TarBytes tar = TarBytes()
-                           .folder("a")
-                           .pax({{"GNU.sparse.major", "1"},
-                                 {"GNU.sparse.minor", "0"},
-                                 {"GNU.sparse.name", "a/s"},
-                                 {"GNU.sparse.realsize", "10000"}})
-                           .file("GNUSparseFile/s", content);
   std::string full(10'000, '\0');
   full.replace(1000, 2, "ab").replace(6000, 2, "cd");
-  EXPECT_EQ(ingest(tar), tree().file("s", full).build());
+  EXPECT_EQ(ingest(sparse_member(content)), tree().file("s", full).build());
 }
 
 // libarchive keeps the map in memory, at ten times its size, before anybody can look at it.
 TEST_F(IngestTar, AMapOfASparseFileHasALimit) {
   std::string content = "2000000\n";
   for (int i = 0; i < 2'000'000; ++i) content += "0\n0\n";
-  const TarBytes tar = TarBytes()
-                           .folder("a")
-                           .pax({{"GNU.sparse.major", "1"},
-                                 {"GNU.sparse.minor", "0"},
-                                 {"GNU.sparse.name", "a/s"},
-                                 {"GNU.sparse.realsize", "10000"}})
-                           .file("GNUSparseFile/s", content);
-  expect_failure(tar.ended(), ErrorKind::kExhausted, "the header of a member is larger than 4 MiB");
+  expect_failure(sparse_member(content).ended(), ErrorKind::kExhausted,
+                 "the header of a member is larger than 4 MiB");
 }
 
 TEST_F(IngestTar, LargeMembersAreStreamed) {
