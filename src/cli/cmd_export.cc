@@ -32,6 +32,11 @@ Example:
     options.argument("DEST", destination_, "Where to");
   }
 
+  Result<void> check(const Session&) const override {
+    if (destination_.empty()) return fail(ErrorKind::kInvalidArgument, "DEST is empty");
+    return {};
+  }
+
   Result<ExitCode> run(Session& session) override {
     const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));
     auto found =

@@ -53,6 +53,7 @@ Examples:
         "How directory sizes are counted; doubled for peers that insist on it");
   }
 
+  Result<void> check(const Session& session) const override;
   Result<ExitCode> run(Session& session) override;
 
  private:
@@ -75,7 +76,6 @@ Examples:
 
 Result<ExitCode> Import::run(Session& session) {
   CASTORE_TRY(check_paths());
-  CASTORE_TRY(config::check_that_all_lasts(session.addresses(), true));
   auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kWrite));
 
   ingest_options_.budgets = std::make_shared<transfer::IngestBudgets>();
@@ -114,22 +114,22 @@ Result<ExitCode> Import::run(Session& session) {
   return ExitCode::kOk;
 }
 
-// Everything that can be known to fail before anything is stored.
-Result<void> Import::check_paths() {
+Result<void> Import::check(const Session& session) const {
   if (name_ && paths_.size() > 1)
     return fail(ErrorKind::kInvalidArgument, "--name goes with one PATH, not with {}",
                 paths_.size());
+  if (name_) CASTORE_TRY_WHILE(nix::check_store_path_name(*name_), "--name");
+  return config::check_that_all_lasts(session.addresses(), true);
+}
+
+// Everything that can be known to fail before anything is stored.
+Result<void> Import::check_paths() {
   for (const std::string& path : paths_) {
     struct stat status;
     if (::lstat(path.c_str(), &status) != 0)
       return fail_errno(errno, "importing {}", path.empty() ? "''" : path);
-    std::string name;
-    if (name_) {
-      CASTORE_TRY_WHILE(nix::check_store_path_name(*name_), "importing {}", path);
-      name = *name_;
-    } else {
-      name = CASTORE_TRY_WHILE(import_name(path), "importing {}", path);
-    }
+    std::string name =
+        name_ ? *name_ : CASTORE_TRY_WHILE(import_name(path), "importing {}", path);
     Item& item = items_.emplace_back();
     item.path = path;
     item.name = std::move(name);

@@ -48,6 +48,9 @@ Examples:
         "How directory sizes are counted; doubled for peers that insist on it");
   }
 
+  Result<void> check(const Session& session) const override {
+    return config::check_that_all_lasts(session.addresses(), false);
+  }
   Result<ExitCode> run(Session& session) override;
 
  private:
@@ -66,7 +69,6 @@ Result<ExitCode> Ingest::run(Session& session) {
   // Also so that a mistyped path does not make a store.
   if (struct stat status; path_ != "-" && ::lstat(path_.c_str(), &status) != 0)
     return fail_errno(errno, "ingesting {}", path_.empty() ? "''" : path_);
-  CASTORE_TRY(config::check_that_all_lasts(session.addresses(), false));
   const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kWrite));
   transfer::Tally tally;
   transfer::Ingested ingested = CASTORE_TRY([&]() -> Result<transfer::Ingested> {
@@ -75,10 +77,8 @@ Result<ExitCode> Ingest::run(Session& session) {
     // What is corrupt here is the archive, and no reason to look after the store.
     if (!stored && stored.error().kind() == ErrorKind::kCorrupt)
       stored = fail(ErrorKind::kInvalidArgument, "{}", stored.error().message());
-    if (stored) {
-      if (auto synced = services.sync(ctx); !synced) stored = std::unexpected(synced.error());
-    }
-    return CASTORE_TRY_WHILE(std::move(stored), "ingesting {}", path_);
+    if (stored) CASTORE_TRY_WHILE(services.sync(ctx), "ingesting {}", path_);
+    return stored;
   }());
 
   if (!json_) {
@@ -95,7 +95,9 @@ Result<ExitCode> Ingest::run(Session& session) {
 
 Result<transfer::Ingested> Ingest::ingest(const Context& ctx, const store::Services& services,
                                           transfer::Tally& tally) const {
-  if (!reads_archive()) return transfer::ingest_path(ctx, services, path_, ingest_options_, tally);
+  if (!reads_archive())
+    return CASTORE_TRY_WHILE(transfer::ingest_path(ctx, services, path_, ingest_options_, tally),
+                             "ingesting {}", path_);
   if (path_ == "-")
     return transfer::ingest_archive(ctx, services, STDIN_FILENO, "standard input", archive_root_,
                                     ingest_options_, tally);

@@ -34,9 +34,13 @@ same sources again stores it anew.)"};
     options.flag("--repair", repair_, "Make the store forget what is damaged");
   }
 
-  Result<ExitCode> run(Session& session) override {
+  Result<void> check(const Session&) const override {
     if (repair_ && !references_.empty())
       return fail(ErrorKind::kInvalidArgument, "--repair is for a whole store, without REF");
+    return {};
+  }
+
+  Result<ExitCode> run(Session& session) override {
     // Before the store is opened: a damaged database may crash what trusts it.
     bool sound = CASTORE_TRY(inspect(session));
     const auto [ctx, services] = CASTORE_TRY(session.start(config::Access::kRead));

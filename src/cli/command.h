@@ -28,7 +28,11 @@ class Command {
   // Says which option fills which member.
   virtual void declare(OptionSet& options) = 0;
 
-  // Called once, after the options are read. No thread but the calling one exists then, and no
+  // What is wrong with the command line that the parser of options cannot see. Before anything is
+  // done; an error of it is one of usage.
+  virtual Result<void> check(const Session& /*session*/) const { return {}; }
+
+  // Called once, after the options are read and checked. No thread but the calling one exists then, and no
   // store is open.
   virtual Result<ExitCode> run(Session& session) = 0;
 };

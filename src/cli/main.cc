@@ -47,8 +47,14 @@ void end_out_of_memory() {
   ::_exit(static_cast<int>(ExitCode::kFailure));
 }
 
-Result<ExitCode> run(Command& command, Session& session) {
+// Options and environment.
+Result<void> check_usage(const Command& command, const Session& session) {
   CASTORE_TRY(set_up_logging(session.log_level()));
+  CASTORE_TRY(config::check_addresses(session.addresses()));
+  return command.check(session);
+}
+
+Result<ExitCode> run(Command& command, Session& session) {
   ExitCode code = CASTORE_TRY(command.run(session));
   CASTORE_TRY(session.output().flush());
   return code;
@@ -64,6 +70,11 @@ int run_program(std::span<const char* const> arguments) {
   if (!line) return static_cast<int>(line.error());
 
   Session session(std::move(line->common));
+  if (auto usable = check_usage(*line->command, session); !usable) {
+    const std::string_view name = line->command->about().name;
+    say(fmt::format("{} (see `castore {} --help`)", usable.error().message(), name));
+    return static_cast<int>(ExitCode::kUsage);
+  }
   Result<ExitCode> result = run(*line->command, session);
   if (result) return static_cast<int>(*result);
   // What was printed before the failure stands; its own failure to be written is the lesser news.

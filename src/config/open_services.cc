@@ -15,19 +15,28 @@
 namespace castore::config {
 namespace {
 
-Result<store::Services> open_memory(std::string_view rest, Access) {
+// `rest` is what stands behind "://".
+Result<void> check_memory(std::string_view rest) {
   if (!rest.empty())
     return fail(ErrorKind::kInvalidArgument, "memory:// takes neither host nor path");
+  return {};
+}
+
+Result<void> check_local(std::string_view rest) {
+  if (!rest.starts_with('/'))
+    return fail(ErrorKind::kInvalidArgument,
+                "local:// needs an absolute folder after it, as in local:///srv/castore");
+  return {};
+}
+
+Result<store::Services> open_memory(std::string_view, Access) {
   return backends::memory_services();
 }
 
-Result<store::Services> open_local(std::string_view rest, Access access) {
-  if (rest.empty() || rest.front() != '/')
-    return fail(ErrorKind::kInvalidArgument,
-                "local:// needs an absolute folder after it, as in local:///srv/castore");
+Result<store::Services> open_local(std::string_view folder, Access access) {
   auto mode =
       access == Access::kWrite ? backends::OpenMode::kCreate : backends::OpenMode::kExisting;
-  return CASTORE_TRY(backends::LocalStore::open(std::string(rest), mode))->services();
+  return CASTORE_TRY(backends::LocalStore::open(std::string(folder), mode))->services();
 }
 
 // What stands before "://" in an address, and what opens the rest of it. An opener gives all the
@@ -35,12 +44,13 @@ Result<store::Services> open_local(std::string_view rest, Access access) {
 struct Scheme {
   std::string_view name;
   std::string_view form;
+  Result<void> (*check)(std::string_view rest);
   Result<store::Services> (*open)(std::string_view rest, Access access);
 };
 
 constexpr Scheme kSchemes[] = {
-    {"memory", "memory://", open_memory},
-    {"local", "local:///DIR", open_local},
+    {"memory", "memory://", check_memory, open_memory},
+    {"local", "local:///DIR", check_local, open_local},
 };
 
 std::string known_forms() {
@@ -52,23 +62,35 @@ std::string known_forms() {
   return forms;
 }
 
-Result<store::Services> open_address(const std::string& address, Access access) {
+struct Address {
+  const Scheme& scheme;
+  std::string_view rest;
+};
+
+// Of an address somebody wrote. It keeps the text.
+Result<Address> parse(std::string_view address) {
   constexpr std::string_view kSeparator = "://";
   size_t end = address.find(kSeparator);
   if (end == address.npos)
     return fail(ErrorKind::kInvalidArgument, "no scheme in the address (known: {})", known_forms());
-  std::string_view name = std::string_view(address).substr(0, end);
-  for (const Scheme& scheme : kSchemes)
-    if (scheme.name == name)
-      return scheme.open(std::string_view(address).substr(end + kSeparator.size()), access);
-  return fail(ErrorKind::kInvalidArgument, "unknown scheme '{}' (known: {})", name, known_forms());
+  std::string_view name = address.substr(0, end);
+  const auto* scheme = std::ranges::find(kSchemes, name, &Scheme::name);
+  if (scheme == std::end(kSchemes))
+    return fail(ErrorKind::kInvalidArgument, "unknown scheme '{}' (known: {})", name,
+                known_forms());
+  std::string_view rest = address.substr(end + kSeparator.size());
+  CASTORE_TRY(scheme->check(rest));
+  return Address{*scheme, rest};
 }
 
-// An address somebody wrote, opened; named in the error the way they wrote it.
+// Errors name the address the way it was written.
 Result<store::Services> open_given(std::string_view service, const std::string& address,
                                    Access access) {
-  return CASTORE_TRY_WHILE(open_address(address, access), "opening {} service {}", service,
-                           address);
+  auto open = [&]() -> Result<store::Services> {
+    auto [scheme, rest] = CASTORE_TRY(parse(address));
+    return scheme.open(rest, access);
+  };
+  return CASTORE_TRY_WHILE(open(), "opening {} service {}", service, address);
 }
 
 constexpr std::string_view kLocal = "local://";
@@ -125,6 +147,20 @@ ServiceAddresses with_folder_at(const ServiceAddresses& addresses, const std::st
   return moved;
 }
 
+Result<void> check_addresses(const ServiceAddresses& addresses) {
+  if (addresses.store_folder.empty() &&
+      !(addresses.blobs && addresses.directories && addresses.path_infos))
+    return fail(ErrorKind::kInvalidArgument, "the name of the store folder is empty");
+  if (addresses.blobs)
+    CASTORE_TRY_WHILE(parse(*addresses.blobs), "blob service {}", *addresses.blobs);
+  if (addresses.directories)
+    CASTORE_TRY_WHILE(parse(*addresses.directories), "directory service {}",
+                      *addresses.directories);
+  if (addresses.path_infos)
+    CASTORE_TRY_WHILE(parse(*addresses.path_infos), "path info service {}", *addresses.path_infos);
+  return {};
+}
+
 Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_path_infos) {
   const auto forgets = [](const std::optional<std::string>& address) {
     return address && address->starts_with("memory:");
@@ -144,6 +180,7 @@ Result<void> check_that_all_lasts(const ServiceAddresses& addresses, bool with_p
 }
 
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access) {
+  CASTORE_TRY(check_addresses(addresses));
   store::Services services;
   if (addresses.blobs) {
     services = CASTORE_TRY(open_given("blob", *addresses.blobs, access));
@@ -159,8 +196,6 @@ Result<store::Services> open_services(const ServiceAddresses& addresses, Access 
         CASTORE_TRY(open_given("path info", *addresses.path_infos, access)).path_infos;
   if (addresses.blobs && addresses.directories && addresses.path_infos) return services;
 
-  if (addresses.store_folder.empty())
-    return fail(ErrorKind::kInvalidArgument, "the name of the store folder is empty");
   store::Services folder = CASTORE_TRY(open_local(addresses.store_folder, access));
   if (!addresses.blobs && !addresses.directories && !addresses.path_infos) return folder;
   if (!services.blobs) {

@@ -50,8 +50,12 @@ LocalPlaces local_places(const ServiceAddresses& addresses);
 // that has it for its root.
 ServiceAddresses with_folder_at(const ServiceAddresses& addresses, const std::string& folder);
 
-// Opens the three services. Addresses are `memory://` and `local:///DIR`; an unknown scheme is
-// kInvalidArgument and lists the known ones. Not before the last fork of the process.
+// Whether each is an address: `memory://` or `local:///DIR`. kInvalidArgument says of which what is
+// wrong; for an unknown scheme it lists the known ones. Opens nothing.
+Result<void> check_addresses(const ServiceAddresses& addresses);
+
+// Opens the three services; addresses are checked as above. Not before the last fork of the
+// process.
 Result<store::Services> open_services(const ServiceAddresses& addresses, Access access);
 
 }  // namespace castore::config

@@ -17,6 +17,7 @@ struct Parsed {
   std::string sub_path;
   std::optional<nix::StorePath> store_path;
   Digest digest;  // when there is no store path
+  bool is_folder = false;  // says the slash at its end, as completion in a shell leaves it
 };
 
 // "blake3-..." and "b3:...", as older programs write, are read by their length: base64 may contain
@@ -58,11 +59,12 @@ Result<Parsed> parse_store_path(std::string_view reference) {
 }
 
 Result<Parsed> parse(std::string_view reference) {
-  // As completion in a shell leaves it.
-  while (reference.size() > 1 && reference.ends_with('/')) reference.remove_suffix(1);
-  if (reference.starts_with("blake3-") || reference.starts_with("b3:"))
-    return parse_digest(reference);
-  return parse_store_path(reference);
+  std::string_view trimmed = reference;
+  while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.remove_suffix(1);
+  const bool is_digest = trimmed.starts_with("blake3-") || trimmed.starts_with("b3:");
+  Parsed parsed = CASTORE_TRY(is_digest ? parse_digest(trimmed) : parse_store_path(trimmed));
+  parsed.is_folder = trimmed.size() < reference.size();
+  return parsed;
 }
 
 Result<nix::PathInfo> find_path(const Context& ctx, const store::Services& services,
@@ -113,6 +115,9 @@ Result<Node> descend(const Context& ctx, const store::Services& services, const 
     node = entry->to_node();
     path += '/' + printable(name);
   }
+  if (parsed.is_folder && !std::holds_alternative<DirectoryNode>(node))
+    return fail(ErrorKind::kNotFound, "there is no folder {}/: that is a {}", path,
+                std::holds_alternative<FileNode>(node) ? "file" : "symlink");
   return node;
 }
 

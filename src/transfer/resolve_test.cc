@@ -176,6 +176,15 @@ TEST_F(Resolve, RefusesWhatIsAlmostADigest) {
         << reference;
 }
 
+TEST_F(Resolve, ASlashAtTheEndIsOfFoldersOnly) {
+  const std::string base = path_.base_name();
+  EXPECT_EQ(refusal(base + "/bin/run/", ErrorKind::kNotFound),
+            "there is no folder " + base + "/bin/run/: that is a file");
+  EXPECT_EQ(refusal(base + "/z//", ErrorKind::kNotFound),
+            "there is no folder " + base + "/z/: that is a symlink");
+  EXPECT_NE(refusal(blake3("a").to_text() + "/", ErrorKind::kNotFound), "(found)");
+}
+
 TEST_F(Resolve, RefusesSubPathsThatAreNone) {
   for (std::string_view sub_path : {"//doc", "/./doc", "/doc/../bin", "/doc//a"})
     EXPECT_NE(refusal(path_.absolute() + std::string(sub_path), ErrorKind::kInvalidArgument),

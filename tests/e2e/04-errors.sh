@@ -19,8 +19,8 @@ expect_error 1 'name of its own' castore import t/..
 touch $'bad\xff' 'two words'
 expect_error 1 'UTF-8' castore import t $'bad\xff'
 expect_error 1 'two words' castore import t 'two words'
-expect_error 1 'two words' castore import --name 'two words' t
-expect_error 1 'one PATH' castore import --name n t t
+expect_error 2 'two words' castore import --name 'two words' t
+expect_error 2 'one PATH' castore import --name n t t
 [[ ! -e $CASTORE_STORE ]] || fail "a refused import made a store"
 expect_code 0 castore import --name fine 'two words'
 
@@ -69,7 +69,7 @@ expect_equal "$(cat taken)" mine
 rmdir taken-folder
 
 step "an unknown scheme lists the known ones"
-expect_error 1 "unknown scheme 's3'.*memory://, local:///DIR" \
+expect_error 2 "unknown scheme 's3'.*memory://, local:///DIR" \
   castore --blob-service-addr s3://bucket list
 
 step "a newer store format is refused, and nothing is changed"
@@ -88,7 +88,7 @@ echo x >foreign/precious
 expect_code 1 castore --store foreign import t
 expect_equal "$(ls foreign)" precious
 
-expect_error 1 'store folder is empty' castore --store '' list
+expect_error 2 'store folder is empty' castore --store '' list
 
 step "a store that may not be written is said to be so"
 if [[ $(id -u) -eq 0 ]]; then

@@ -33,7 +33,7 @@ for arguments in "" "nonsense" "import" "import --nonsense t" "export one" "moun
   expect_code 2 castore $arguments
   [[ ! -s $work/out && -s $work/err ]] || fail "usage error of '$arguments' on standard output"
 done
-expect_error 1 "unknown log level 'loud'" castore --log-level loud list
+expect_error 2 "unknown log level 'loud'" castore --log-level loud list
 
 step "in a pipe there is only the result"
 castore import t 2>err | cat >out

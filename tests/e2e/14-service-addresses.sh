@@ -32,14 +32,14 @@ expect_equal "$(castore "${memory[@]}" import t)" "$path"
 expect_equal "$(castore "${memory[@]}" list)" ""
 
 step "what lasts does not refer to what is forgotten"
-expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// import t
-expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// ingest t
-expect_error 1 'blobs would be forgotten' castore --blob-service-addr memory:// \
+expect_error 2 'blobs would be forgotten' castore --blob-service-addr memory:// import t
+expect_error 2 'blobs would be forgotten' castore --blob-service-addr memory:// ingest t
+expect_error 2 'blobs would be forgotten' castore --blob-service-addr memory:// \
   --directory-service-addr memory:// import t
-expect_error 1 'directories would be forgotten' castore --directory-service-addr memory:// import t
+expect_error 2 'directories would be forgotten' castore --directory-service-addr memory:// import t
 expect_code 0 castore --blob-service-addr memory:// --directory-service-addr memory:// ingest t
 
 step "addresses that make no sense"
-expect_error 1 'absolute' castore --blob-service-addr local://relative list
-expect_error 1 'neither host nor path' castore --blob-service-addr memory://host list
-expect_error 1 'no scheme' castore --blob-service-addr /plain list
+expect_error 2 'absolute' castore --blob-service-addr local://relative list
+expect_error 2 'neither host nor path' castore --blob-service-addr memory://host list
+expect_error 2 'no scheme' castore --blob-service-addr /plain list

@@ -36,8 +36,8 @@ grep -q "mounted on $mnt" <<<"$(log_of_mount)" || fail "no line at the default l
 expect_equal "$(log_of_mount --log-level=error)" ""
 expect_equal "$(CASTORE_LOG=error log_of_mount)" ""
 grep -q "mounted on $mnt" <<<"$(CASTORE_LOG=error log_of_mount --log-level=info)" || fail "no line at level info"
-expect_error 1 'unknown log level .loud. .known: trace' castore --log-level=loud list
-expect_error 1 'unknown log level .loud. .known: trace' env CASTORE_LOG=loud "$CASTORE" list
+expect_error 2 'unknown log level .loud. .known: trace' castore --log-level=loud list
+expect_error 2 'unknown log level .loud. .known: trace' env CASTORE_LOG=loud "$CASTORE" list
 
 mount_at "$mnt" --root "$path" --allow-other
 
