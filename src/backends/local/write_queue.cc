@@ -43,8 +43,8 @@ WriteQueue::~WriteQueue() {
   work_.notify_all();
   thread_.join();
   auto state = state_.lock();
-  if (state->failure && (state->broken || state->gathering->object_count() > 0))
-    spdlog::error("what was stored last is lost: {}", state->failure->message());
+  if (state->failure && !state->told && (state->broken || state->gathering->object_count() > 0))
+    spdlog::error("what was stored last is not in the store: {}", state->failure->message());
 }
 
 bool WriteQueue::is_full(const Batch& batch) const {
@@ -60,8 +60,13 @@ bool WriteQueue::has_room(const State& state) const {
 
 Result<void> WriteQueue::wait_for_room(Handle& state) {
   state.wait(progress_, [&] { return has_room(*state) || state->failure; });
-  if (!has_room(*state)) return std::unexpected(*state->failure);
+  if (!has_room(*state)) return tell(*state);
   return {};
+}
+
+std::unexpected<Error> WriteQueue::tell(State& state) {
+  state.told = true;
+  return std::unexpected(*state.failure);
 }
 
 void WriteQueue::count(Batch& batch, uint64_t unpacked_bytes, uint64_t other_bytes) {
@@ -141,7 +146,7 @@ Result<void> WriteQueue::sync() {
   state->sync_wanted = true;
   work_.notify_one();
   state.wait(progress_, [&] { return state->batches_done >= wanted; });
-  if (state->failure) return std::unexpected(*state->failure);
+  if (state->failure) return tell(*state);
   return {};
 }
 
@@ -188,6 +193,8 @@ void WriteQueue::run() {
         batch.append(*state->gathering);
         state->gathering = std::move(state->writing);
       }
+    } else {
+      state->told = false;
     }
     state->writing.reset();
     state->batches_done++;

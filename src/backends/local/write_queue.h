@@ -53,7 +53,7 @@ class WriteQueue {
   WriteQueue(Database& database, const BlobFiles& files, PackWriter packs, const Tuning& tuning);
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
-  // Writes what is pending; a failure is logged.
+  // Writes what is pending. A failure is logged, unless it is one that a caller knows of.
   ~WriteQueue();
 
   // Each waits while too much is pending. False: it was pending already.
@@ -125,6 +125,7 @@ class WriteQueue {
     bool sync_wanted = false;
     bool closed = false;
     std::optional<Error> failure;  // of the newest batch
+    bool told = false;             // a caller has got a failure, and no batch was written since
     bool broken = false;           // by a failed flush, for good
   };
   using Handle = Guarded<State>::Handle;
@@ -132,6 +133,7 @@ class WriteQueue {
   bool is_full(const Batch& batch) const;
   bool has_room(const State& state) const;
   Result<void> wait_for_room(Handle& state);
+  static std::unexpected<Error> tell(State& state);
   template <typename Object>
   Result<bool> add(Objects<Object> Batch::* list, const Digest& digest, Object object,
                    uint64_t unpacked_bytes, uint64_t other_bytes);
