@@ -79,11 +79,11 @@ Result<void> make_store_folder(const std::string& folder) {
   if (::access(folder.c_str(), F_OK) == 0) return {};
   const std::filesystem::path parent = std::filesystem::path(folder).parent_path();
   // Of those above, how they are made is none of our business; that they are there is.
-  const bool is_first = !parent.empty() && ::access(parent.c_str(), F_OK) != 0;
-  if (is_first) CASTORE_TRY(make_folders(parent, 0755));
+  const bool makes_parents = !parent.empty() && ::access(parent.c_str(), F_OK) != 0;
+  if (makes_parents) CASTORE_TRY(make_folders(parent, 0755));
   CASTORE_TRY(make_folders(folder, kStoreFolderMode));
   CASTORE_TRY(sync_names(parent));
-  for (auto above = parent; is_first && above.has_relative_path();) {
+  for (auto above = parent; makes_parents && above.has_relative_path();) {
     above = above.parent_path();
     CASTORE_TRY(sync_names(above));
   }
