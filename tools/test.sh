@@ -66,7 +66,7 @@ tests() {
     grep -F '(Skipped)' "$log" | sort -u | sed 's/^/    /'
     return 0
   fi
-  failures+=("$name: $command")
+  failures+=("$name: $command"$'\n'"$(reasons_in "$log")")
   printf 'FAILED  %4d s  %s\n' $((SECONDS - start)) "$command"
   tail -n 150 "$log" | sed 's/^/    /'
   for report in "$reports"/*; do
@@ -79,6 +79,11 @@ tests() {
 skip() {
   ((skipped += 1))
   printf '%-16s skipped: %s\n' "$1" "$2"
+}
+
+# What the failed tests of a run said, and little else: for the end, where people look first.
+reasons_in() {
+  grep -hE -A 6 '(: Failure$|^FAILED:|Timeout|SUMMARY: )' "$1" | head -n 60 | sed 's/^/    /'
 }
 
 # The sanitizers of this compiler need address space that a high entropy setting takes from them.

@@ -124,6 +124,9 @@ expect_error 1 "No such file" castore stats "$work/absent"
 step "a stopped server does not stop doctor"
 pid=$(server_of "$work/alive")
 kill -STOP "$pid"
+# A thread that was at work may give an answer before it stops.
+all_stopped() { ! grep -L '^State:.T' /proc/"$1"/task/*/status | grep -q .; }
+until_true 10 all_stopped "$pid"
 expect_code 3 timeout 60 "$CASTORE" doctor
 cp out doctor.out
 expect_error 1 "does not answer" timeout 60 "$CASTORE" stats "$work/alive"
