@@ -18,6 +18,7 @@ step "many small files do not fit"
 mkdir small
 for i in $(seq 800); do head -c 60000 /dev/urandom >"small/$i"; done
 expect_error 1 'importing small.*(No space left|disk .*full)' castore import small
+expect_equal "$(wc -l <"$work/err")" 1 "lines that say so"
 expect_code 0 castore verify
 expect_equal "$(castore list)" "$kept"
 castore export "$kept" exported

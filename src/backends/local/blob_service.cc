@@ -28,6 +28,21 @@ constexpr size_t kParallelBytesMin = 2 << 20;
 // The disk is told to begin after this much, so that the flush at the end finds little to do.
 constexpr uint64_t kWritebackBytes = 8 << 20;
 
+// Bytes go to the page cache in pieces of this much, as cp writes them. A larger write is given
+// larger pages, which take several times as long to come by where the machine is a virtual one
+// whose free memory is given back to its host (measured: 4 GiB by pieces of 1 MiB 7 to 15 s, of
+// 128 KiB 3 to 7 s).
+constexpr size_t kWritePieceBytes = 128 << 10;
+
+Result<void> write_in_pieces(int fd, uint64_t offset, ByteView bytes, std::string_view where) {
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kWritePieceBytes))) {
+    ByteView piece = bytes.first(std::min(bytes.size(), kWritePieceBytes));
+    CASTORE_TRY(write_at(fd, offset, piece, where));
+    offset += piece.size();
+  }
+  return {};
+}
+
 // Reads a large blob from its file. The descriptor may be shared with one that is still unnamed.
 class FileBlobReader final : public BlobReader {
  public:
@@ -114,12 +129,12 @@ class LocalBlobWriter final : public BlobWriter {
     }
     if (bytes.size() < kParallelBytesMin) {
       hasher_.update(bytes);
-      CASTORE_TRY(write_at(file_->fd.get(), size_, bytes, where));
+      CASTORE_TRY(write_in_pieces(file_->fd.get(), size_, bytes, where));
     } else {
       Result<void> written;
       std::latch done(1);
       state_->hashing.submit([&] {
-        written = write_at(file_->fd.get(), size_, bytes, where);
+        written = write_in_pieces(file_->fd.get(), size_, bytes, where);
         done.count_down();
       });
       hasher_.update_parallel(bytes, state_->hashing);
