@@ -66,7 +66,8 @@ class GuestTest : public ::testing::Test {
     auto connection = GuestConnection::start(
         UniqueFd(ends[0]),
         [this] {
-          return std::make_shared<fs::Filesystem>(cache_, fs::map_root(root_), fs_options_);
+          return std::make_shared<fs::Filesystem>(
+              cache_, provider_ ? provider_ : fs::map_root(root_), fs_options_);
         },
         options_);
     CASTORE_CHECK(connection, "the device starts");
@@ -126,6 +127,7 @@ class GuestTest : public ::testing::Test {
   std::shared_ptr<store::testing::FaultyDirectoryService> directories_;
   std::shared_ptr<fs::ContentCache> cache_;
   std::map<std::string, Node> root_;
+  std::shared_ptr<fs::RootProvider> provider_;  // in place of `root_`, where there is one
   fs::FilesystemOptions fs_options_;
   DeviceOptions options_{.tag = "store", .stop_grace = std::chrono::milliseconds(200)};
   std::unique_ptr<GuestConnection> connection_;
