@@ -41,6 +41,8 @@ chroot "$root" castore --version
 chroot "$root" castore import --json /usr/share
 chroot "$root" castore list
 chroot "$root" castore verify
+chroot "$root" /usr/libexec/castore-virtiofs --print-capabilities
+grep -q '"/usr/libexec/castore-virtiofs"' "$root/usr/share/qemu/vhost-user/90-castore.json"
 chroot "$root" /sbin/mount.castore -f -o ro,list_root none /mnt
 
 echo "== removing it"

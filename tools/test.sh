@@ -103,6 +103,7 @@ step links tools/check_links.py
 if step 'release build' 'cmake --preset release && cmake --build --preset release'; then
   tests 'release tests' release
   step benchmarks bench/import.py --quick
+  step 'queues benchmark' bench/guest_queues.py --quick
   # 77: this machine does not let us mount.
   step 'mount benchmark' 'bench/mount.py --quick --json build/mount.json && bench/plot.py build/mount.json build/mount.svg || test $? -eq 77'
   [[ $(id -u) -ne 0 ]] || step 'mount memory benchmark' 'bench/mount_memory.py --quick'
@@ -110,6 +111,7 @@ if step 'release build' 'cmake --preset release && cmake --build --preset releas
 else
   skip 'release tests' 'no build'
   skip benchmarks 'no build'
+  skip 'queues benchmark' 'no build'
   skip 'mount benchmark' 'no build'
   skip package 'no build'
 fi

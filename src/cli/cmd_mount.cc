@@ -161,8 +161,8 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   Context ctx = CASTORE_TRY(session.stoppable_context(std::nullopt));
   store::Services services = CASTORE_TRY(session.open(config::Access::kRead));
 
-  ShownTree shown = CASTORE_TRY(
-      ShownTree::open(ctx, services, session.addresses().store_folder, shown_, "mounting"));
+  ShownTree shown = CASTORE_TRY(ShownTree::open(ctx, services, session.addresses().store_folder,
+                                                shown_, ShownTree::Kernels::kOne, "mounting"));
   fuse_device::ServerOptions options;
   options.mount = {
       .mount_point = mount_point_, .source = shown.source(), .allow_other = allow_other_};

@@ -180,8 +180,8 @@ Result<void> Virtiofs::serve(Session& session, const config::ServiceAddresses& a
                              const ServiceManager& manager) const {
   Context ctx = CASTORE_TRY(session.stoppable_context(std::nullopt));
   store::Services services = CASTORE_TRY(config::open_services(addresses, config::Access::kRead));
-  ShownTree shown = CASTORE_TRY(
-      ShownTree::open(ctx, services, session.addresses().store_folder, shown_, "showing"));
+  ShownTree shown = CASTORE_TRY(ShownTree::open(ctx, services, session.addresses().store_folder,
+                                                shown_, ShownTree::Kernels::kSeveral, "showing"));
   GuestServer::Options options{.device = device_options(), .persistent = persistent_};
   GuestServer server = CASTORE_TRY(
       GuestServer::prepare(sockets, [&shown] { return shown.make_filesystem(); }, options));

@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/mount_helper.h"
+#include "cli/vhost_user_program.h"
 
 namespace castore::cli {
 namespace {
@@ -97,7 +98,7 @@ int main(int argc, char** argv) {
     std::span<const char* const> arguments(argv, static_cast<size_t>(argc));
     if (argc > 0 && castore::cli::is_mount_helper(argv[0]))
       return castore::cli::run_mount_helper(arguments, castore::cli::run_program);
-    return castore::cli::run_program(arguments);
+    return castore::cli::run_program(castore::cli::with_command(arguments));
   } catch (const std::exception& error) {
     castore::cli::say(error.what());
     return static_cast<int>(castore::cli::ExitCode::kFailure);

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "cli/describe.h"
+#include "fs/content_cache.h"
 #include "fs/content_profile.h"
 #include "transfer/resolve.h"
 
@@ -32,12 +33,15 @@ void ShownTree::Options::declare(OptionSet& options) {
 
 Result<ShownTree> ShownTree::open(const Context& ctx, const store::Services& services,
                                   const std::string& store_folder, const Options& options,
-                                  std::string_view doing) {
+                                  Kernels kernels, std::string_view doing) {
   ShownTree shown;
   shown.services_ = services;
   shown.options_.list_root = options.list_root || options.root.has_value();
-  shown.options_.directory_cache_bytes = kDirectoryCacheBytes;
   shown.options_.xattr_names = options.show_xattr ? fs::XattrNames::kSnix : fs::XattrNames::kNone;
+  shown.cache_ = std::make_shared<fs::ContentCache>(
+      services.blobs, services.directories,
+      fs::ContentCache::Options{.directory_bytes = kDirectoryCacheBytes,
+                                .several_kernels = kernels == Kernels::kSeveral});
   if (!options.root) {
     shown.source_ = "castore:" + store_folder;
     shown.root_ = fs::path_info_root(services.path_infos);
@@ -67,7 +71,7 @@ bool ShownTree::few_large_files(const Context& ctx) const {
 }
 
 std::shared_ptr<fs::Filesystem> ShownTree::make_filesystem() const {
-  return std::make_shared<fs::Filesystem>(services_.blobs, services_.directories, root_, options_);
+  return std::make_shared<fs::Filesystem>(cache_, root_, options_);
 }
 
 }  // namespace castore::cli

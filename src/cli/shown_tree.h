@@ -28,11 +28,14 @@ class ShownTree {
     void declare(OptionSet& options);
   };
 
+  // Whether one kernel is shown it, or several, by a filesystem each.
+  enum class Kernels { kOne, kSeveral };
+
   // Looks the root up; `doing` is what an error says was attempted with it, as "mounting". What is
   // shown keeps the services.
   static Result<ShownTree> open(const Context& ctx, const store::Services& services,
                                 const std::string& store_folder, const Options& options,
-                                std::string_view doing);
+                                Kernels kernels, std::string_view doing);
 
   // In one word, as a mount table shows it: "castore:" and a digest, or the store's folder.
   const std::string& source() const { return source_; }
@@ -41,7 +44,7 @@ class ShownTree {
   // milliseconds at most, and is false where the store would have to be waited for.
   bool few_large_files(const Context& ctx) const;
 
-  // A filesystem of its own that shows it. Does not wait for the store.
+  // A filesystem that shows it. All of them fetch into one cache. Does not wait for the store.
   std::shared_ptr<fs::Filesystem> make_filesystem() const;
 
  private:
@@ -50,6 +53,7 @@ class ShownTree {
   std::optional<Node> node_;  // of the one folder
   std::string source_;
   fs::FilesystemOptions options_;
+  std::shared_ptr<fs::ContentCache> cache_;
 };
 
 }  // namespace castore::cli

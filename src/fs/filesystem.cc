@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fs/filesystem.h"
 
-#include <malloc.h>
-
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,7 +16,6 @@ namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 10;
 constexpr uint64_t kNodesGoneBetweenLooks = 4096;
-constexpr size_t kCachedBytesWorthTheWork = size_t{1} << 20;
 
 FileType type_of(NodeKind kind) {
   switch (kind) {
@@ -83,14 +80,12 @@ NodeContent content_of(const DirectoryEntry& entry) {
   return {type, entry.executable, entry.size, entry.digest};
 }
 
-Filesystem::State::State(std::shared_ptr<store::BlobService> blobs_in,
-                         std::shared_ptr<store::DirectoryService> directories_in,
+Filesystem::State::State(std::shared_ptr<ContentCache> content_in,
                          std::shared_ptr<RootProvider> root_in, FilesystemOptions options_in)
     : options(options_in),
       root(std::move(root_in)),
       fixed_root(root->fixed()),
-      directories(std::move(directories_in), options.directory_cache_bytes),
-      blobs(std::move(blobs_in), options.blob_cache_bytes),
+      cache(std::move(content_in)),
       log_limit(kLogLinesPerSecond) {}
 
 Attributes Filesystem::State::attributes_of(const NodeContent& content) const {
@@ -119,7 +114,7 @@ FsResult<std::shared_ptr<const Directory>> Filesystem::State::directory_of(const
   auto content = nodes.find(node);
   if (!content) return std::unexpected(Fault::kNoEntry);
   if (content->type != FileType::kDirectory) return std::unexpected(Fault::kNotDirectory);
-  auto directory = directories.get(ctx, content->digest);
+  auto directory = cache->directories.get(ctx, content->digest);
   if (directory && *directory) return *directory;
   Error error = directory ? Error(ErrorKind::kNotFound, "the store does not have it")
                           : std::move(directory).error();
@@ -158,18 +153,10 @@ KnownNode Filesystem::State::acquire_in_root(const DirectoryEntry& entry) {
 void Filesystem::State::release(NodeId node, uint64_t count) {
   if (!nodes.release(node, count)) return;
   root_names.forget(node);
-  if (++nodes_gone % kNodesGoneBetweenLooks == 0) give_back_memory();
-}
-
-// The nodes give back theirs by themselves. What is left is what was fetched on behalf of a crowd
-// that has gone, and what the heap keeps of it.
-void Filesystem::State::give_back_memory() {
-  if (nodes.count() > 2 * kNodesGoneBetweenLooks ||
-      directories.bytes() + blobs.bytes() < kCachedBytesWorthTheWork)
-    return;
-  directories.clear();
-  blobs.clear();
-  ::malloc_trim(0);
+  // The nodes give back their memory by themselves. What is left is what was fetched on behalf of a
+  // crowd that has gone.
+  if (++nodes_gone % kNodesGoneBetweenLooks == 0 && nodes.count() <= 2 * kNodesGoneBetweenLooks)
+    cache->give_back_unshared();
 }
 
 std::string Filesystem::State::path_of(NodeId node) {
@@ -202,11 +189,16 @@ Fault Filesystem::State::report(const Context& ctx, const Error& error) {
   return fault;
 }
 
+Filesystem::Filesystem(std::shared_ptr<ContentCache> content, std::shared_ptr<RootProvider> root,
+                       FilesystemOptions options)
+    : state_(std::make_unique<State>(std::move(content), std::move(root), options)) {}
+
 Filesystem::Filesystem(std::shared_ptr<store::BlobService> blobs,
                        std::shared_ptr<store::DirectoryService> directories,
                        std::shared_ptr<RootProvider> root, FilesystemOptions options)
-    : state_(std::make_unique<State>(std::move(blobs), std::move(directories), std::move(root),
-                                     options)) {}
+    : Filesystem(std::make_shared<ContentCache>(std::move(blobs), std::move(directories),
+                                                ContentCache::Options()),
+                 std::move(root), options) {}
 
 Filesystem::~Filesystem() = default;
 
@@ -254,8 +246,8 @@ Totals Filesystem::totals() {
           .node_bytes = state_->nodes.bytes(),
           .handles = state_->open_files.count() + state_->open_directories.count(),
           .handle_bytes = state_->handle_bytes.load(),
-          .directories = state_->directories.use(),
-          .blobs = state_->blobs.use()};
+          .directories = state_->cache->directories.use(),
+          .blobs = state_->cache->blobs.use()};
 }
 
 }  // namespace castore::fs

@@ -109,6 +109,7 @@ struct Totals {
   uint64_t node_bytes = 0;
   uint64_t handles = 0;
   uint64_t handle_bytes = 0;  // content that is held for them
+  // By all filesystems that share them.
   CacheUse directories;
   CacheUse blobs;
 };
@@ -124,10 +125,10 @@ struct FilesystemOptions {
   int64_t mtime_s = 1;  // of every node; 1 is what Nix store objects carry
   uint32_t uid = 0;
   uint32_t gid = 0;
-  size_t directory_cache_bytes = size_t{64} << 20;  // fetched directories kept in memory
-  size_t blob_cache_bytes = size_t{32} << 20;       // blobs kept for files that are not opened
-  size_t handle_bytes_max = size_t{64} << 20;       // content held for files that are open
+  size_t handle_bytes_max = size_t{64} << 20;  // content held for files that are open
 };
+
+class ContentCache;
 
 // The read-only filesystem: a root of named trees over the store's services. It knows no protocol;
 // FUSE and virtiofs both feed it. docs/ARCHITECTURE.md has the picture, docs/protocols/fuse.md what
@@ -149,6 +150,10 @@ struct FilesystemOptions {
 //             log.
 class Filesystem {
  public:
+  // Out of what this cache has, or fetches.
+  Filesystem(std::shared_ptr<ContentCache> content, std::shared_ptr<RootProvider> root,
+             FilesystemOptions options);
+  // The same with a cache of its own.
   Filesystem(std::shared_ptr<store::BlobService> blobs,
              std::shared_ptr<store::DirectoryService> directories,
              std::shared_ptr<RootProvider> root, FilesystemOptions options);

@@ -11,7 +11,7 @@ namespace castore::fs {
 
 FsResult<BlobCache::Entry> Filesystem::State::blob_of(const Context& ctx, const Digest& digest,
                                                       uint64_t size) {
-  auto blob = blobs.get(ctx, digest, size);
+  auto blob = cache->blobs.get(ctx, digest, size);
   if (blob && *blob) return *blob;
   Error error =
       blob ? Error(ErrorKind::kNotFound, "the store does not have it") : std::move(blob).error();
@@ -54,7 +54,9 @@ FsResult<ReadBytes> Filesystem::read(const Context& ctx, NodeId node, HandleId h
   size = static_cast<size_t>(std::min<uint64_t>(size, blob->size - offset));
   if (blob->in_memory) {
     // The kernel keeps what it has read, so who has read to the end will hardly come again.
-    if (handle == kNoHandle && offset + size == blob->size) state_->blobs.drop(blob->digest);
+    if (handle == kNoHandle && offset + size == blob->size &&
+        !state_->cache->options.several_kernels)
+      state_->cache->blobs.drop(blob->digest);
     Bytes bytes = blob->in_memory->slice(static_cast<size_t>(offset), size);
     ByteView view = bytes.view();
     return ReadBytes{view, std::move(bytes), {}};

@@ -7,8 +7,7 @@
 #include <string_view>
 
 #include "base/guarded.h"
-#include "fs/blob_cache.h"
-#include "fs/directory_cache.h"
+#include "fs/content_cache.h"
 #include "fs/filesystem.h"
 #include "fs/inode_table.h"
 #include "fs/open_files.h"
@@ -20,16 +19,15 @@
 // What the parts of Filesystem share. Internal to fs/.
 //
 // Locks. Every lock is inside one of the members: one of each inode table shard, of the root's
-// names, of the directory cache and of its fetches, of each handle table, of the last listing, of
+// names, of the caches and of their fetches, of each handle table, of the last listing, of
 // the rate limit. All of them are leaves: none is held while another is taken, while a service or
 // the root's provider is asked, while a caller's `take` runs, or while a log line is written. What
 // needs two of them in turn is written so that any change in between does no harm.
 namespace castore::fs {
 
 struct Filesystem::State {
-  State(std::shared_ptr<store::BlobService> blobs_in,
-        std::shared_ptr<store::DirectoryService> directories_in,
-        std::shared_ptr<RootProvider> root_in, FilesystemOptions options_in);
+  State(std::shared_ptr<ContentCache> content_in, std::shared_ptr<RootProvider> root_in,
+        FilesystemOptions options_in);
 
   const FilesystemOptions options;
   const std::shared_ptr<RootProvider> root;
@@ -37,8 +35,7 @@ struct Filesystem::State {
 
   InodeTable nodes;
   RootNames root_names;
-  DirectoryCache directories;
-  BlobCache blobs;
+  const ContentCache::Share cache;
   std::atomic<HandleId> last_handle = 0;
   HandleTable<const OpenFile> open_files{last_handle};
   std::atomic<size_t> handle_bytes = 0;  // of the blobs that these hold
@@ -71,8 +68,6 @@ struct Filesystem::State {
   KnownNode acquire_in_root(const DirectoryEntry& entry);
   std::optional<KnownNode> acquire_known_in_root(std::string_view name);
   void release(NodeId node, uint64_t count);
-  // Gives memory back to the system when the kernel has forgotten nearly all that it knew.
-  void give_back_memory();
 
   // For people: where a directory node stands in the mount.
   std::string path_of(NodeId node);

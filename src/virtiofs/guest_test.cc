@@ -185,6 +185,16 @@ TEST_F(Guest, MeetsTheLimitOfNodesAndGoesOnAfterForgetting) {
   EXPECT_TRUE(kernel_->lookup(fuse::abi::kRootNode, "lost-file"));
 }
 
+TEST_F(Guest, MeetsTheLimitOfHandlesAndGoesOnAfterReleasing) {
+  fs_options_.list_root = true;
+  start();
+  uint64_t last = 0;
+  for (int i = 0; i < 1024; ++i) last = kernel_->opendir(fuse::abi::kRootNode)->fh;
+  EXPECT_EQ(error_of(kernel_->opendir(fuse::abi::kRootNode)), ENFILE);
+  EXPECT_EQ(kernel_->releasedir(fuse::abi::kRootNode, last), 0);
+  EXPECT_TRUE(kernel_->opendir(fuse::abi::kRootNode));
+}
+
 TEST_F(Guest, EndsWhenAStopIsRequested) {
   start();
   connection_->request_stop();

@@ -135,15 +135,11 @@ TEST_F(HostileGuest, LosesItsMemory) {
 
 TEST_F(HostileGuest, IsDisconnectedAloneAndItsFrontEndIsTold) {
   start();
-  auto other_connection = std::move(connection_);
-  auto other_guest = std::move(guest_);
-  auto other_kernel = std::move(kernel_);
+  auto other = put_aside();
   EXPECT_EQ(end_of({0, 64, 0, 0}), ErrorKind::kInvalidArgument);
   uint64_t failures = 0;
   EXPECT_EQ(::read(guest_->error_event(1).get(), &failures, sizeof failures), 8);
-  kernel_ = std::move(other_kernel);
-  guest_ = std::move(other_guest);
-  connection_ = std::move(other_connection);
+  take_up(std::move(other));
   expect_sound();
 }
 

@@ -83,6 +83,27 @@ step "--print-capabilities says what it is, without a store"
 expect_code 0 env CASTORE_STORE=/nowhere "$CASTORE" virtiofs --print-capabilities
 expect_equal "$(python3 -c 'import json; print(json.load(open("out"))["type"])')" fs
 
+step "it is installed as a vhost-user program, and its description says where"
+if command -v cmake >/dev/null && [[ -f ${CASTORE_BUILD:-}/cmake_install.cmake ]]; then
+  cmake --install "$CASTORE_BUILD" --prefix "$work/prefix" >install.log 2>&1 || {
+    cat install.log >&2
+    fail "cmake --install"
+  }
+  # As the schema has it: these are there, and nothing else may be but tags.
+  program=$(python3 -c 'import json, sys
+description = json.load(open(sys.argv[1]))
+assert set(description) == {"tags", "description", "type", "binary"}, description
+assert description["type"] == "fs", description
+assert all(isinstance(tag, str) for tag in description["tags"]), description
+print(description["binary"])' prefix/share/qemu/vhost-user/90-castore.json)
+  expect_equal "$program" "$work/prefix/libexec/castore-virtiofs"
+  expect_equal "$(realpath "$program")" "$(realpath prefix/bin/castore)"
+  expect_equal "$("$program" --print-capabilities)" '{"type": "fs"}'
+  expect_error 1 'descriptor 77 is no Unix stream socket' "$program" --fd=77
+else
+  echo "-- not installed: no cmake, or CASTORE_BUILD is no build"
+fi
+
 for sandbox in "${sandboxes[@]}"; do
   step "--sandbox $sandbox: an error in it comes out whole, and leaves no socket"
   expect_error 1 'castore import' \

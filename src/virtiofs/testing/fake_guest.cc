@@ -217,9 +217,7 @@ void FakeGuest::collect(Queue& queue) {
   }
 }
 
-std::optional<std::vector<std::byte>> FakeGuest::wait(uint16_t index, size_t slot) {
-  Queue& queue = *queues_[index];
-  std::unique_lock lock(queue.mutex);
+size_t FakeGuest::wait_for_answer(Queue& queue, size_t slot, std::unique_lock<std::mutex>& lock) {
   while (!queue.slots[slot].written) {
     collect(queue);
     if (queue.slots[slot].written) break;
@@ -239,14 +237,33 @@ std::optional<std::vector<std::byte>> FakeGuest::wait(uint16_t index, size_t slo
     queue.changed.notify_all();
   }
   const size_t written = *queue.slots[slot].written;
+  CASTORE_CHECK(written <= kAnswerRoom, "the device writes no more than there is room");
+  return written;
+}
+
+void FakeGuest::free_slot(Queue& queue, size_t slot) {
+  queue.slots[slot].in_use = false;
+  queue.changed.notify_all();
+}
+
+size_t FakeGuest::wait_unread(uint16_t index, size_t slot) {
+  Queue& queue = *queues_[index];
+  std::unique_lock lock(queue.mutex);
+  const size_t written = wait_for_answer(queue, slot, lock);
+  free_slot(queue, slot);
+  return written;
+}
+
+std::optional<std::vector<std::byte>> FakeGuest::wait(uint16_t index, size_t slot) {
+  Queue& queue = *queues_[index];
+  std::unique_lock lock(queue.mutex);
+  const size_t written = wait_for_answer(queue, slot, lock);
   std::optional<std::vector<std::byte>> answer;
   if (written > 0) {
-    CASTORE_CHECK(written <= kAnswerRoom, "the device writes no more than there is room");
     ByteView bytes = at(slot_address(index, slot) + kRequestRoom + kTableRoom, written);
     answer.emplace(bytes.begin(), bytes.end());
   }
-  queue.slots[slot].in_use = false;
-  queue.changed.notify_all();
+  free_slot(queue, slot);
   return answer;
 }
 

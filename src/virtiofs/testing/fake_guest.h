@@ -71,6 +71,8 @@ class FakeGuest {
   // The same in two steps. The slot is in use until it was waited for.
   size_t submit(uint16_t queue, ByteView request, size_t room);
   std::optional<std::vector<std::byte>> wait(uint16_t queue, size_t slot);
+  // The same, and gives the answer's length alone: for those who measure the device.
+  size_t wait_unread(uint16_t queue, size_t slot);
 
   // For guests that lie.
   FakeFrontEnd& front_end() { return front_end_; }
@@ -105,6 +107,9 @@ class FakeGuest {
 
   void put_chain(Queue& queue, uint16_t index, size_t slot, size_t request_bytes, size_t room);
   void collect(Queue& queue);
+  // Under the queue's lock, which `lock` is: the bytes of the answer, once there is one.
+  size_t wait_for_answer(Queue& queue, size_t slot, std::unique_lock<std::mutex>& lock);
+  static void free_slot(Queue& queue, size_t slot);
 
   const Options options_;
   FakeFrontEnd front_end_;

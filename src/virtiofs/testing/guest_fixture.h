@@ -12,8 +12,11 @@
 
 #include "backends/memory/memory_services.h"
 #include "base/check.h"
+#include "fs/content_cache.h"
 #include "fs/filesystem.h"
 #include "fs/root.h"
+#include "store/testing/faulty_blob_service.h"
+#include "store/testing/faulty_directory_service.h"
 #include "store/testing/fixtures.h"
 #include "store/testing/gated_blob_service.h"
 #include "store/testing/tree_builder.h"
@@ -27,6 +30,7 @@ namespace castore::virtiofs::testing {
 class GuestTest : public ::testing::Test {
  protected:
   GuestTest() {
+    use(backends::memory_services());
     store::testing::put_blob(services_, store::testing::blob_a());
     store::testing::put_blob(services_, store::testing::blob_b());
     store::testing::put_blob(services_, "");
@@ -44,6 +48,17 @@ class GuestTest : public ::testing::Test {
   }
   ~GuestTest() override { gated_->open_gate().open(); }
 
+  // Guests are shown these from now on, by one cache. What they fetch is counted, and blobs go
+  // through a gate.
+  void use(const store::Services& services) {
+    services_ = services;
+    blobs_ = std::make_shared<store::testing::FaultyBlobService>(services.blobs);
+    gated_ = std::make_shared<store::testing::GatedBlobService>(blobs_);
+    directories_ = std::make_shared<store::testing::FaultyDirectoryService>(services.directories);
+    cache_ = std::make_shared<fs::ContentCache>(gated_, directories_,
+                                                fs::ContentCache::Options{.several_kernels = true});
+  }
+
   UniqueFd start_device() {
     int ends[2];
     CASTORE_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0,
@@ -51,8 +66,8 @@ class GuestTest : public ::testing::Test {
     auto connection = GuestConnection::start(
         UniqueFd(ends[0]),
         [this] {
-          return std::make_shared<fs::Filesystem>(gated_, services_.directories,
-                                                  fs::map_root(root_), fs_options_);
+          return std::make_shared<fs::Filesystem>(
+              cache_, provider_ ? provider_ : fs::map_root(root_), fs_options_);
         },
         options_);
     CASTORE_CHECK(connection, "the device starts");
@@ -69,6 +84,20 @@ class GuestTest : public ::testing::Test {
     ASSERT_TRUE(kernel_->init());
   }
   void hang_up() { guest_->front_end().hang_up(); }
+
+  // A guest that is not the one which the members stand for.
+  struct Another {
+    std::unique_ptr<GuestConnection> connection;
+    std::unique_ptr<FakeGuest> guest;
+    std::unique_ptr<fuse::testing::FakeKernel> kernel;
+  };
+  // Puts the one there is aside, so that another can be started beside it; and takes it up again.
+  Another put_aside() { return {std::move(connection_), std::move(guest_), std::move(kernel_)}; }
+  void take_up(Another another) {
+    kernel_ = std::move(another.kernel);
+    guest_ = std::move(another.guest);
+    connection_ = std::move(another.connection);
+  }
 
   // Why the connection ended by itself.
   std::optional<ErrorKind> end() {
@@ -92,10 +121,13 @@ class GuestTest : public ::testing::Test {
   // Everything works as it should.
   void expect_sound() { EXPECT_EQ(kernel_->read(node("folder/hello"), 0, 0, 100), "Hello World!"); }
 
-  store::Services services_ = backends::memory_services();
-  std::shared_ptr<store::testing::GatedBlobService> gated_ =
-      std::make_shared<store::testing::GatedBlobService>(services_.blobs);
+  store::Services services_;
+  std::shared_ptr<store::testing::FaultyBlobService> blobs_;
+  std::shared_ptr<store::testing::GatedBlobService> gated_;
+  std::shared_ptr<store::testing::FaultyDirectoryService> directories_;
+  std::shared_ptr<fs::ContentCache> cache_;
   std::map<std::string, Node> root_;
+  std::shared_ptr<fs::RootProvider> provider_;  // in place of `root_`, where there is one
   fs::FilesystemOptions fs_options_;
   DeviceOptions options_{.tag = "store", .stop_grace = std::chrono::milliseconds(200)};
   std::unique_ptr<GuestConnection> connection_;
