@@ -128,8 +128,7 @@ Result<void> Import::check_paths() {
     struct stat status;
     if (::lstat(path.c_str(), &status) != 0)
       return fail_errno(errno, "importing {}", path.empty() ? "''" : path);
-    std::string name =
-        name_ ? *name_ : CASTORE_TRY_WHILE(import_name(path), "importing {}", path);
+    std::string name = name_ ? *name_ : CASTORE_TRY_WHILE(import_name(path), "importing {}", path);
     Item& item = items_.emplace_back();
     item.path = path;
     item.name = std::move(name);

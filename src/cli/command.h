@@ -32,8 +32,8 @@ class Command {
   // done; an error of it is one of usage.
   virtual Result<void> check(const Session& /*session*/) const { return {}; }
 
-  // Called once, after the options are read and checked. No thread but the calling one exists then, and no
-  // store is open.
+  // Called once, after the options are read and checked. No thread but the calling one exists then,
+  // and no store is open.
   virtual Result<ExitCode> run(Session& session) = 0;
 };
 

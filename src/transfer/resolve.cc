@@ -16,7 +16,7 @@ struct Parsed {
   std::string root_text;  // as it was written
   std::string sub_path;
   std::optional<nix::StorePath> store_path;
-  Digest digest;  // when there is no store path
+  Digest digest;           // when there is no store path
   bool is_folder = false;  // says the slash at its end, as completion in a shell leaves it
 };
 

@@ -22,7 +22,8 @@ struct Resolved {
 // Finds what a user names: REF or REF/SUB/PATH, where REF is a store path
 // ("/nix/store/<digest>-<name>"), its base name, or a digest ("blake3-...", which may contain
 // slashes and is therefore read by its length) of a directory or else a blob. Symlinks on the way
-// are not followed, and what ends in a slash must be a directory. kNotFound says which part is not there.
+// are not followed, and what ends in a slash must be a directory. kNotFound says which part is not
+// there.
 Result<Resolved> resolve(const Context& ctx, const store::Services& services,
                          std::string_view reference);
 
