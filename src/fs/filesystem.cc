@@ -237,6 +237,15 @@ FsResult<std::string> Filesystem::readlink(const Context&, NodeId node) {
   return std::unexpected(is_known ? Fault::kInvalid : Fault::kNoEntry);
 }
 
+std::string Filesystem::describe(NodeId node) {
+  if (node == kRootNode) return "/";
+  const auto content = state_->nodes.find(node);
+  if (!content) return "what the kernel has forgotten";
+  if (content->type == FileType::kDirectory)
+    return fmt::format("{} (directory {})", state_->path_of(node), content->digest);
+  return fmt::format("blob {}", content->digest);
+}
+
 bool Filesystem::root_changes() const {
   return state_->options.list_root && !state_->fixed_root;
 }

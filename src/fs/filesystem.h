@@ -211,6 +211,9 @@ class Filesystem {
   // to be opened before it is listed.
   bool root_changes() const;
 
+  // For people: where a directory is and its digest, of a file the digest.
+  std::string describe(NodeId node);
+
   // Takes no lock, so it can be asked often.
   Totals totals();
 

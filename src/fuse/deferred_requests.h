@@ -23,6 +23,7 @@ namespace castore::fuse {
 //   Threads   any method, any thread. As many threads as are needed are started, at most
 //             `threads_max`; one that the store has not given back in time counts no longer, until
 //             there are four times as many. Then requests wait for their time to be over.
+//   Memory    that of the requests which are waiting or running; nothing of those answered.
 //   Blocking  no method but `close`.
 class DeferredRequests {
  public:
@@ -44,7 +45,8 @@ class DeferredRequests {
   struct Counts {
     size_t queued = 0;
     size_t running = 0;
-    size_t stuck = 0;  // of those running, beyond their time
+    size_t stuck = 0;    // of those running, beyond their time
+    size_t in_time = 0;  // of all, within it
     size_t threads = 0;
     uint64_t timeouts = 0;  // since the beginning
   };
@@ -69,7 +71,6 @@ class DeferredRequests {
   struct Job;
   struct State;
 
-  const Options options_;
   const std::shared_ptr<State> state_;
 };
 

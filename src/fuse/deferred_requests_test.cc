@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "fuse/deferred_requests.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <cstring>
 #include <future>
+#include <thread>
 #include <vector>
 
 #include "store/testing/gated_blob_service.h"
@@ -130,6 +132,61 @@ TEST(DeferredRequests, ThreadsThatAreStuckDoNotKeepOthersFromBeingServed) {
   gate.open();
   EXPECT_TRUE(deferred.close(kGrace));
   EXPECT_EQ(deferred.counts().stuck, 0u);
+}
+
+// As a store does that keeps to the time it is given.
+class PunctualWork final : public DeferredRequests::Work {
+ public:
+  explicit PunctualWork(uint64_t unique) : unique_(unique) {}
+  void serve(const Context& ctx, ReplySink& sink) override {
+    while (ctx.check()) std::this_thread::sleep_until(ctx.deadline);
+    Answer(sink, unique_).error(fs::Fault::kIo);
+  }
+  std::string describe() const override { return "a test"; }
+
+ private:
+  uint64_t unique_;
+};
+
+TEST(DeferredRequests, OfManyWhoseTimeIsOverEachIsAnswered) {
+  constexpr size_t kCount = 400;
+  RunningRequests running;
+  Mailbox box;
+  DeferredRequests deferred({.threads_max = 8, .timeout = milliseconds(100)});
+  for (uint64_t i = 0; i < kCount; ++i)
+    deferred.submit(2 * i + 2, std::make_unique<PunctualWork>(2 * i + 2), box.sink(), running);
+  EXPECT_EQ(box.wait_for(kCount), std::vector<int>(kCount, EIO));
+  EXPECT_TRUE(deferred.close(kGrace));
+  EXPECT_EQ(box.wait_for(kCount).size(), kCount);
+}
+
+TEST(DeferredRequests, ThePlaceOfOneThatIsStuckIsForThoseWhoWaitAlready) {
+  RunningRequests running;
+  Mailbox box;
+  Gate gate;
+  Gate open;
+  DeferredRequests deferred({.threads_max = 1, .timeout = seconds(2)});
+  gate.close();
+  deferred.submit(2, std::make_unique<GatedWork>(2, gate), box.sink(), running);
+  gate.wait_until_held(1);
+  std::this_thread::sleep_for(seconds(1));
+  deferred.submit(4, std::make_unique<GatedWork>(4, open), box.sink(), running);
+  EXPECT_EQ(deferred.counts().queued, 1u);
+  EXPECT_THAT(box.wait_for(2), testing::UnorderedElementsAre(EIO, 0));
+  gate.open();
+  EXPECT_TRUE(deferred.close(kGrace));
+}
+
+TEST(DeferredRequests, NothingIsKeptOfThoseAnswered) {
+  RunningRequests running;
+  Mailbox box;
+  Gate gate;
+  DeferredRequests deferred({.threads_max = 4, .timeout = hours(24)});
+  for (uint64_t unique = 2; unique <= 2000; unique += 2)
+    deferred.submit(unique, std::make_unique<GatedWork>(unique, gate), box.sink(), running);
+  box.wait_for(1000);
+  EXPECT_TRUE(deferred.close(kGrace));
+  EXPECT_EQ(deferred.counts().in_time, 0u);
 }
 
 TEST(DeferredRequests, ThoseWhoHangAreLeftBehindAtTheEnd) {

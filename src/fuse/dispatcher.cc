@@ -63,7 +63,10 @@ class Dispatcher::LaterWork final : public DeferredRequests::Work {
 
   std::string describe() const override {
     auto request = decode_request(bytes_);
-    return fmt::format("{} in node {}", name_of(request->opcode), request->node);
+    const std::string node = dispatcher_.filesystem_.describe(request->node);
+    if (const auto* lookup = std::get_if<LookupRequest>(&request->operation))
+      return fmt::format("LOOKUP of '{}' in {}", printable(lookup->name), node);
+    return fmt::format("{} of {}", name_of(request->opcode), node);
   }
 
  private:
