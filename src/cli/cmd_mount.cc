@@ -86,10 +86,8 @@ Examples:
       }));
     } else {
       CASTORE_TRY(run_in_background([&](const Ready& ready) {
-        return serve(session, [&]() -> Result<void> {
-          if (!log_file_) log_to_syslog("castore");
-          return ready();
-        });
+        if (!log_file_) log_to_syslog("castore");
+        return serve(session, ready);
       }));
     }
     return ExitCode::kOk;
