@@ -6,16 +6,23 @@
 #include <spdlog/sinks/syslog_sink.h>
 #include <syslog.h>
 
+#include <initializer_list>
 #include <memory>
+#include <utility>
 
 namespace castore {
 namespace {
 
 constexpr auto kPattern = "%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v";
 
-void install(std::shared_ptr<spdlog::logger> logger, const char* pattern) {
+spdlog::sink_ptr to_standard_error() {
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  sink->set_pattern(kPattern);
+  return sink;
+}
+
+void install(std::shared_ptr<spdlog::logger> logger) {
   logger->set_level(spdlog::default_logger()->level());
-  logger->set_pattern(pattern);
   // Who looks into a service's log finds that it has started.
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
@@ -29,8 +36,7 @@ Result<void> set_up_logging(std::string_view level) {
   if (parsed == spdlog::level::off && level != "off")
     return fail(ErrorKind::kInvalidArgument,
                 "unknown log level '{}' (known: trace, debug, info, warn, error, off)", level);
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  install(std::make_shared<spdlog::logger>("castore", sink), kPattern);
+  install(std::make_shared<spdlog::logger>("castore", to_standard_error()));
   spdlog::set_level(parsed);
   return {};
 }
@@ -38,7 +44,8 @@ Result<void> set_up_logging(std::string_view level) {
 Result<void> log_to_file(const std::string& path) {
   try {
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path);
-    install(std::make_shared<spdlog::logger>("castore", sink), kPattern);
+    sink->set_pattern(kPattern);
+    install(std::make_shared<spdlog::logger>("castore", sink));
   } catch (const spdlog::spdlog_ex& error) {
     return fail(ErrorKind::kInvalidArgument, "opening log file {}: {}", path, error.what());
   }
@@ -47,7 +54,9 @@ Result<void> log_to_file(const std::string& path) {
 
 void log_to_syslog(const std::string& ident) {
   auto sink = std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, true);
-  install(std::make_shared<spdlog::logger>(ident, sink), "%v");
+  sink->set_pattern("%v");
+  install(std::make_shared<spdlog::logger>(
+      ident, std::initializer_list<spdlog::sink_ptr>{std::move(sink), to_standard_error()}));
 }
 
 }  // namespace castore

@@ -86,10 +86,8 @@ Examples:
       }));
     } else {
       CASTORE_TRY(run_in_background([&](const Ready& ready) {
-        return serve(session, [&]() -> Result<void> {
-          if (!log_file_) log_to_syslog("castore");
-          return ready();
-        });
+        if (!log_file_) log_to_syslog("castore");
+        return serve(session, ready);
       }));
     }
     return ExitCode::kOk;
@@ -170,6 +168,7 @@ Result<void> Mount::serve(Session& session, const Ready& ready) const {
   options.read_path = io_;
   options.transport = transport_;
   options.few_large_files = io_ == ReadPath::kAuto && shown.few_large_files(ctx);
+  options.file_of_store = config::file_beside_blobs(session.addresses());
   options.report = mount_report;
   auto totals = std::make_shared<CountedTotals>();
   options.store_totals = [totals] { return totals->get(); };

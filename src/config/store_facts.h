@@ -23,6 +23,9 @@ struct BlobTotals {
 // there are many large ones; `ctx` ends it before.
 Result<BlobTotals> blob_totals(const Context& ctx, const ServiceAddresses& addresses);
 
+// A file beside the blobs, on the disk that they are on; empty where they are on none.
+std::string file_beside_blobs(const ServiceAddresses& addresses);
+
 // What is in the store folder. kNotFound when there is no store.
 Result<StoreFacts> store_facts(const std::string& store_folder);
 

@@ -3,13 +3,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <utility>
-
 namespace castore::fuse {
 
 std::optional<int32_t> BackingFiles::opened(fs::NodeId node,
                                             const std::optional<fs::BackingFile>& file) {
-  std::optional<Error> failure;
+  std::string first_refusal;
   int32_t id = 0;
   {
     auto state = state_.lock();
@@ -19,14 +17,14 @@ std::optional<int32_t> BackingFiles::opened(fs::NodeId node,
       if (added) {
         opened.id = *added;
         ++state->counts.nodes;
-      } else if (!std::exchange(state->failed, true)) {
-        failure = std::move(added).error();
+      } else if (state->counts.refusal.empty()) {
+        first_refusal = state->counts.refusal = added.error().message();
       }
     }
     id = opened.id;
     if (id != 0) ++state->counts.opens;
   }
-  if (failure) spdlog::warn("files are read through this server: {}", failure->message());
+  if (!first_refusal.empty()) spdlog::warn("files are read through this server: {}", first_refusal);
   if (id == 0) return std::nullopt;
   return id;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "base/guarded.h"
@@ -40,6 +41,7 @@ class BackingFiles {
   struct Counts {
     uint64_t nodes = 0;
     uint64_t opens = 0;
+    std::string refusal = {};  // why the first file that the kernel did not take was not
   };
   Counts counts();
 
@@ -51,7 +53,6 @@ class BackingFiles {
   struct State {
     std::unordered_map<fs::NodeId, Node> nodes;
     Counts counts;
-    bool failed = false;  // the log has said why
   };
 
   BackingRegistry& registry_;

@@ -59,6 +59,20 @@ TEST(BackingFiles, WhatTheFirstOpenDecidedHoldsUntilTheLastIsClosed) {
   EXPECT_EQ(files.opened(7, kFile), 1);
 }
 
+TEST(BackingFiles, WhyTheFirstOneWasNotTakenIsKept) {
+  FakeRegistry registry;
+  BackingFiles files(registry);
+  files.opened(7, kFile);
+  EXPECT_EQ(files.counts().refusal, "");
+  registry.fails = true;
+  files.opened(8, kFile);
+  EXPECT_EQ(files.counts().refusal, "no privilege");
+  EXPECT_EQ(files.counts().nodes, 1u);
+  registry.fails = false;
+  files.opened(9, kFile);
+  EXPECT_EQ(files.counts().refusal, "no privilege");
+}
+
 TEST(BackingFiles, ContentThatIsNoFileIsReadByAsking) {
   FakeRegistry registry;
   BackingFiles files(registry);

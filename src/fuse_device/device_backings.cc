@@ -26,8 +26,12 @@ Result<int32_t> DeviceBackings::add(const fs::BackingFile& file) {
   CASTORE_CHECK(device_, "the mount comes before its files");
   BackingMap map{.fd = file.fd, .flags = 0, .padding = 0};
   int id = ::ioctl(device_->get(), kBackingOpen, &map);
-  if (id < 0) return fail_errno(errno, "giving the kernel a file to read by itself");
-  return id;
+  if (id >= 0) return id;
+  // In words of its own the number speaks of symbolic links.
+  const char* reason = errno == ELOOP ? "giving the kernel a file to read by itself, of a "
+                                        "filesystem that stands on others, as overlayfs does"
+                                      : "giving the kernel a file to read by itself";
+  return fail_errno(errno, "{}", reason);
 }
 
 void DeviceBackings::remove(int32_t id) {

@@ -40,6 +40,11 @@ void raise_readahead(const std::string& device) {
     spdlog::debug("{} stays as it is: {}", path, std::strerror(errno));
 }
 
+Note note_of_refusal(std::string_view what, std::string_view why) {
+  return {.found = fmt::format("{}: {}", what, why),
+          .advice = "a store that is on ext4, xfs or btrfs itself can be passed through"};
+}
+
 }  // namespace
 
 struct FuseServer::Connection {
@@ -70,6 +75,7 @@ struct FuseServer::Connection {
   std::condition_variable progressed;
 
   Result<void> open_loops(UniqueFd device);
+  Result<void> try_passthrough();
   void serve(DeviceLoop& loop);
   void serve(UringQueue& queue, const std::function<void(Result<void>)>& registered);
   void thread_ended(bool failed);
@@ -130,6 +136,15 @@ Result<void> FuseServer::Connection::open_loops(UniqueFd device) {
   return {};
 }
 
+// Whether a filesystem may be passed through the kernel says only to who hands it a file of it, and
+// only once passthrough was agreed on.
+Result<void> FuseServer::Connection::try_passthrough() {
+  if (plan.read_path != ReadPath::kPassthrough || options.file_of_store.empty()) return {};
+  UniqueFd file = CASTORE_TRY(open_file(options.file_of_store, O_RDONLY));
+  backings.remove(CASTORE_TRY(backings.add({.fd = file.get(), .keep_alive = nullptr})));
+  return {};
+}
+
 void FuseServer::Connection::serve(DeviceLoop& loop) {
   ::pthread_setname_np(::pthread_self(), "castore-fuse");
   thread_ended(loop.run(dispatcher) == DeviceLoop::End::kFailed);
@@ -151,18 +166,22 @@ void FuseServer::Connection::thread_ended(bool failed) {
 }
 
 MountFacts FuseServer::Connection::facts() {
+  fuse::BackingFiles::Counts backing = dispatcher.backing();
+  std::vector<Note> notes = plan.notes;
+  if (!backing.refusal.empty())
+    notes.push_back(note_of_refusal("not all large files are passed through", backing.refusal));
   return {.mount_point = mount_point,
           .source = options.mount.source,
           .read_path = plan.read_path,
           .transport = plan.transport,
-          .notes = plan.notes,
+          .notes = std::move(notes),
           .threads = loops.size() + queues.size(),
           .cloned = cloned,
           .session = session,
           .totals = filesystem->totals(),
           .operations = dispatcher.statistics().report(),
           .deferred = dispatcher.deferred(),
-          .backing = dispatcher.backing()};
+          .backing = std::move(backing)};
 }
 
 Result<std::unique_ptr<FuseServer>> FuseServer::start(std::shared_ptr<fs::Filesystem> filesystem,
@@ -182,7 +201,7 @@ Result<std::unique_ptr<FuseServer>> FuseServer::start(std::shared_ptr<fs::Filesy
 
 Result<std::unique_ptr<FuseServer>> FuseServer::start_as_planned(
     std::shared_ptr<fs::Filesystem> filesystem, const ServerOptions& options, const Plan& plan) {
-  auto connection = std::make_shared<Connection>(std::move(filesystem), options, plan);
+  auto connection = std::make_shared<Connection>(filesystem, options, plan);
   connection->dispatcher.set_owner(connection);
   Mounted mounted = CASTORE_TRY(mount(options.mount));
   connection->mount_point = mounted.mount_point;
@@ -192,6 +211,15 @@ Result<std::unique_ptr<FuseServer>> FuseServer::start_as_planned(
   std::unique_ptr<FuseServer> server(new FuseServer(connection));
   CASTORE_TRY_WHILE(connection->open_loops(std::move(mounted.device)), "mounting on {}",
                     mounted.mount_point);
+  if (Result<void> taken = connection->try_passthrough(); !taken) {
+    // The kernel has been told that each open is to be asked for. As with io_uring, the way back is
+    // a new mount.
+    server.reset();
+    Plan without = connection->plan;
+    without.read_path = ReadPath::kCached;
+    without.notes.push_back(note_of_refusal("no passthrough", taken.error().message()));
+    return start_as_planned(std::move(filesystem), options, without);
+  }
   raise_readahead(mounted.number);
   CASTORE_TRY_WHILE(server->start_threads(), "mounting on {}", mounted.mount_point);
   return server;

@@ -26,6 +26,9 @@ struct ServerOptions {
   // What the machine allows is looked at here; what is mounted, and out of what, the caller knows.
   bool few_large_files = false;
   bool store_may_be_slow = false;
+  // A file on the disk of the store, with which passthrough is tried before it is relied on. Empty:
+  // there is none, and nothing is tried.
+  std::string file_of_store = {};
   // Threads that read /dev/fuse; 0: one a processor. io_uring has its own.
   size_t thread_count = 0;
   // How long a request may wait for a slow store.
@@ -98,7 +101,9 @@ class FuseServer {
 
   explicit FuseServer(std::shared_ptr<Connection> connection);
 
-  // One try. False: the kernel did not take the queues of io_uring, and nothing is mounted.
+  // Mounts as `plan` has it, or without passthrough where the kernel does not take the store's
+  // files. An error may also mean that it did not take the queues of io_uring; nothing is mounted
+  // then.
   static Result<std::unique_ptr<FuseServer>> start_as_planned(
       std::shared_ptr<fs::Filesystem> filesystem, const ServerOptions& options, const Plan& plan);
   Result<void> start_threads();

@@ -79,6 +79,27 @@ grep -q 'io passthrough' out || grep -q 'no passthrough: this kernel' out || fai
 cmp large/file "$work/large-mnt/file"
 castore umount "$work/large-mnt"
 
+step "files that the kernel does not take are not said to be passed through"
+mkdir base overlay
+mount -t tmpfs castore-e2e base && mounts+=("$work/overlay" "$work/base")
+mkdir base/lower base/upper base/work
+if mount -t overlay castore-e2e -o lowerdir=base/lower,upperdir=base/upper,workdir=base/work overlay; then
+  stacked=(--store "$work/overlay/store")
+  digest=$(castore "${stacked[@]}" ingest --json large | json digest)
+  for io in auto passthrough; do
+    mount_at "$work/stacked-mnt" "${stacked[@]}" --io=$io --root "$digest"
+    expect_code 0 castore doctor "$work/stacked-mnt"
+    grep -q "^ok .*; io cached" "$work/out" || fail "io $io: $(cat out)"
+    grep -q "^note .*no passthrough: " "$work/out" || fail "why not passed through: $(cat out)"
+    grep -q 'no passthrough: this kernel' out || grep -q -- "-> .*ext4" out || fail "what would help: $(cat out)"
+    cmp large/file "$work/stacked-mnt/file"
+    castore umount "$work/stacked-mnt"
+  done
+  grep -q 'no passthrough' mount.log || fail "nothing in the log"
+  until_true 10 umount overlay
+fi
+umount base
+
 step "stats counts what was asked"
 ls -l "$work/dev" >/dev/null
 cat "$work/dev/file" >/dev/null

@@ -2,9 +2,13 @@
 // Content out of a local store, large and small, by the read path and transport under test.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -30,11 +34,14 @@ std::string noise(size_t bytes, uint32_t seed) {
 
 class ReadPaths : public MountTest {
  protected:
-  ReadPaths() {
-    auto store = must(backends::LocalStore::open(folder_ / "store", backends::OpenMode::kCreate));
+  ReadPaths() { use_store(folder_ / "store"); }
+
+  void use_store(const std::string& folder) {
+    auto store = must(backends::LocalStore::open(folder, backends::OpenMode::kCreate));
     services_.blobs = store->blobs();
     services_.directories = store->directories();
     gated_ = std::make_shared<store::testing::GatedBlobService>(services_.blobs);
+    file_of_store_ = backends::format_path(folder);
   }
 
   // Straight on the store: the gate hides what is a file.
@@ -43,7 +50,9 @@ class ReadPaths : public MountTest {
     auto filesystem = std::make_shared<fs::Filesystem>(services_.blobs, services_.directories,
                                                        fs::map_root({{"t", tree}}),
                                                        fs::FilesystemOptions{.list_root = true});
-    server_ = must(fuse_device::FuseServer::start(std::move(filesystem), server_options()));
+    auto options = server_options();
+    options.file_of_store = file_of_store_;
+    server_ = must(fuse_device::FuseServer::start(std::move(filesystem), options));
     services_ = {};
     gated_.reset();
   }
@@ -56,6 +65,51 @@ class ReadPaths : public MountTest {
     }
     end();
   }
+
+  std::string file_of_store_;
+};
+
+// A store whose files the kernel refuses to pass through, as in a container.
+class OnOverlay : public ReadPaths {
+ protected:
+  OnOverlay() { read_path_ = ReadPath::kPassthrough; }
+
+  void SetUp() override {
+    // An overlay cannot be laid over another, but over this wherever it is.
+    if (::mount("castore-test", base_.c_str(), "tmpfs", 0, nullptr) != 0)
+      GTEST_SKIP() << "no tmpfs: " << std::strerror(errno);
+    const std::string options =
+        "lowerdir=" + below("lower") + ",upperdir=" + below("upper") + ",workdir=" + below("work");
+    if (::mount("castore-test", overlay_.c_str(), "overlay", 0, options.c_str()) != 0)
+      GTEST_SKIP() << "no overlayfs: " << std::strerror(errno);
+    use_store(overlay_ + "/store");
+  }
+
+  void TearDown() override {
+    end();
+    services_ = {};
+    gated_.reset();
+    (void)::umount2(overlay_.c_str(), MNT_DETACH);
+    (void)::umount2(base_.c_str(), MNT_DETACH);
+  }
+
+  // The first note of the mount that has `words`.
+  std::string note_with(std::string_view words) const {
+    for (const fuse_device::Note& note : server_->facts().notes)
+      if (to_string(note).contains(words)) return to_string(note);
+    return {};
+  }
+  bool kernel_can() const { return server_->facts().session.offered & fuse::abi::kPassthrough; }
+
+ private:
+  std::string below(std::string_view name) const {
+    std::string path = base_ + "/" + std::string(name);
+    std::filesystem::create_directory(path);
+    return path;
+  }
+
+  std::string base_ = folder_.make_folder("base");
+  std::string overlay_ = folder_.make_folder("overlay");
 };
 
 TEST_F(ReadPaths, ReadsOfAnyOffsetAndLengthAreTheSources) {
@@ -114,6 +168,28 @@ TEST_F(ReadPaths, LargeFilesAreReadByTheKernelWhereItMay) {
     if (operation.opcode != fuse::abi::Opcode::kRead || expected == 0) continue;
     EXPECT_LE(operation.bytes, 4096u) << "the large one was asked for";
   }
+}
+
+TEST_F(OnOverlay, AStoreWhoseFilesTheKernelRefusesIsReadThroughItsCache) {
+  mount_tree(store::testing::TreeBuilder(services_).file("large", noise(1 << 20, 1)).build());
+  if (!kernel_can()) GTEST_SKIP() << "this kernel has no passthrough";
+  EXPECT_EQ(server_->facts().read_path, ReadPath::kCached);
+  EXPECT_EQ(server_->facts().transport, transport_);
+  EXPECT_TRUE(note_with("no passthrough").contains("overlayfs")) << note_with("no passthrough");
+  EXPECT_TRUE(note_with("no passthrough").contains("ext4"));
+  EXPECT_EQ(*read_file(at("t/large")), noise(1 << 20, 1));
+  for (const auto& operation : server_->facts().operations)
+    EXPECT_LE(operation.opcode == fuse::abi::Opcode::kOpen ? operation.count : 0, 1u);
+}
+
+TEST_F(OnOverlay, AFileThatIsRefusedLaterIsANote) {
+  file_of_store_ = folder_ / "store/format";
+  mount_tree(store::testing::TreeBuilder(services_).file("large", noise(1 << 20, 1)).build());
+  if (!kernel_can()) GTEST_SKIP() << "this kernel has no passthrough";
+  EXPECT_EQ(server_->facts().read_path, ReadPath::kPassthrough);
+  EXPECT_EQ(note_with("not all large files"), "");
+  EXPECT_EQ(*read_file(at("t/large")), noise(1 << 20, 1));
+  EXPECT_TRUE(note_with("not all large files").contains("overlayfs"));
 }
 
 TEST_F(ReadPaths, AFolderOfThousandsListsWhole) {

@@ -92,7 +92,7 @@ Result<void> make_store_folder(const std::string& folder) {
 
 // Nothing: there is none.
 Result<std::optional<std::string>> read_format(const std::string& folder) {
-  auto content = read_whole_file(folder + "/format", kFormatFileBytesMax);
+  auto content = read_whole_file(format_path(folder), kFormatFileBytesMax);
   if (content) return std::move(*content);
   if (content.error().kind() == ErrorKind::kNotFound) return std::nullopt;
   return std::unexpected(std::move(content).error());
@@ -140,7 +140,7 @@ Result<void> make_store(const std::string& folder) {
       return fail(ErrorKind::kUnsupported,
                   "{} is not a castore store and not empty; choose another folder", folder);
     std::string text = fmt::format("{}{}\n", kFormatPrefix, kLocalFormatVersion);
-    CASTORE_TRY(write_file_atomically(folder + "/format", bytes_of(text), 0644));
+    CASTORE_TRY(write_file_atomically(format_path(folder), bytes_of(text), 0644));
   }
   if (has_database(folder)) return {};
   return make_database(folder);

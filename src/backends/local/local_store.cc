@@ -60,6 +60,10 @@ std::string reader_lock_path(const std::string& folder) {
   return local::database_path(folder) + "-lock";
 }
 
+std::string format_path(const std::string& folder) {
+  return folder + "/format";
+}
+
 Result<std::shared_ptr<LocalStore>> LocalStore::open(const std::string& folder, OpenMode mode) {
   return open(folder, mode, local::Tuning());
 }

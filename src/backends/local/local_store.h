@@ -25,6 +25,9 @@ inline constexpr uint64_t kPackedBlobBytesMax = 256 * 1024;
 // take their places as readers of the database.
 std::string reader_lock_path(const std::string& folder);
 
+// The small file by which a store's folder is known for one. It is there as long as the store is.
+std::string format_path(const std::string& folder);
+
 struct LocalStoreFacts {
   std::string folder;
   uint32_t format_version = 0;
