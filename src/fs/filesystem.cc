@@ -242,9 +242,17 @@ bool Filesystem::root_changes() const {
 }
 
 Totals Filesystem::totals() {
-  return {.nodes = state_->nodes.count(),
+  return {.nodes = node_count(),
           .node_bytes = state_->nodes.bytes(),
-          .handles = state_->open_files.count() + state_->open_directories.count(),
+          .handles = handle_count(),
+uint64_t Filesystem::node_count() const {
+  return state_->nodes.count();
+}
+
+uint64_t Filesystem::handle_count() const {
+  return state_->open_files.count() + state_->open_directories.count();
+}
+
           .handle_bytes = state_->handle_bytes.load(),
           .directories = state_->cache->directories.use(),
           .blobs = state_->cache->blobs.use()};

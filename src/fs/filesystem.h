@@ -211,7 +211,12 @@ class Filesystem {
   // to be opened before it is listed.
   bool root_changes() const;
 
-  // Takes no lock, so it can be asked often.
+  // Nodes the kernel knows now, and what is open. Cheap enough to be asked at each request.
+  uint64_t node_count() const;
+  uint64_t handle_count() const;
+
+  // The same with the memory for it. Takes the locks of all nodes in turn and looks at each block
+  // of them, so it is for those who ask seldom.
   Totals totals();
 
  private:
