@@ -24,6 +24,9 @@ class ContentCache {
   struct Options {
     size_t directory_bytes = size_t{64} << 20;
     size_t blob_bytes = size_t{32} << 20;  // of blobs that are read without having been opened
+    // Of those that would crowd out the others (see DirectoryCache). One takes 68 MiB at most
+    // (model/limits.h), so that three of the largest can be used in turn.
+    size_t large_directory_bytes = size_t{256} << 20;
     // A kernel keeps what it has read, so that a blob it has read to the end is let go, unless
     // other kernels may come for it.
     bool several_kernels = false;
@@ -32,7 +35,8 @@ class ContentCache {
   ContentCache(std::shared_ptr<store::BlobService> blobs_in,
                std::shared_ptr<store::DirectoryService> directories_in, const Options& options_in)
       : options(options_in),
-        directories(std::move(directories_in), options_in.directory_bytes),
+        directories(std::move(directories_in), options_in.directory_bytes,
+                    options_in.large_directory_bytes),
         blobs(std::move(blobs_in), options_in.blob_bytes) {}
   ContentCache(const ContentCache&) = delete;
   ContentCache& operator=(const ContentCache&) = delete;
