@@ -22,19 +22,19 @@ namespace castore {
 //   Waiting   ends at the waiter's own stop or deadline. A worker that fails because of its own
 //             stop or deadline leaves the work to the next waiter, and one that goes on beyond its
 //             deadline is not joined any more: who comes then works anew. A caller that may not
-//             wait works by itself.
+//             wait joins only a worker that may not either, and works by itself beside another;
+//             one that may wait takes over from a worker that would have had to.
 template <typename Key, typename Value>
 class SingleFlight {
  public:
   // `work` gives a Result<Value>.
   template <typename Work>
   Result<Value> run(const Context& ctx, const Key& key, Work work) {
-    if (!ctx.may_wait) return work();
     for (;;) {
       std::unique_lock lock(mutex_);
       auto [place, is_first] = flights_.try_emplace(key);
       if (!is_first && place->second->deadline <= std::chrono::steady_clock::now()) is_first = true;
-      if (is_first) place->second = std::make_shared<Flight>(ctx.deadline);
+      if (is_first) place->second = std::make_shared<Flight>(ctx);
       std::shared_ptr<Flight> flight = place->second;
       if (is_first) {
         lock.unlock();
@@ -43,16 +43,21 @@ class SingleFlight {
         if (result || ctx.check()) landing.result = result;
         return result;
       }
+      if (flight->may_wait && !ctx.may_wait) {
+        lock.unlock();
+        return work();
+      }
       CASTORE_TRY(wait(ctx, lock, *flight));
-      if (flight->result) return *flight->result;
+      if (flight->result && !(ctx.may_wait && would_wait(*flight->result))) return *flight->result;
     }
   }
 
  private:
   struct Flight {
-    explicit Flight(std::chrono::steady_clock::time_point until) : deadline(until) {}
+    explicit Flight(const Context& ctx) : deadline(ctx.deadline), may_wait(ctx.may_wait) {}
 
     const std::chrono::steady_clock::time_point deadline;
+    const bool may_wait;
     bool landed = false;
     std::optional<Result<Value>> result;  // none: given up, somebody else should try
   };
@@ -77,6 +82,10 @@ class SingleFlight {
       owner.landed_.notify_all();
     }
   };
+
+  static bool would_wait(const Result<Value>& result) {
+    return !result && result.error().kind() == ErrorKind::kWouldWait;
+  }
 
   Result<void> wait(const Context& ctx, std::unique_lock<std::mutex>& lock, const Flight& flight) {
     auto landed = [&] { return flight.landed; };

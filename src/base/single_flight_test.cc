@@ -159,12 +159,50 @@ TEST(SingleFlight, ARunBeyondItsDeadlineIsNotJoined) {
   EXPECT_EQ(flights.run(Context(), 1, []() -> Result<int> { return 2; }).value(), 2);
 }
 
-TEST(SingleFlight, WhoMayNotWaitWorksByItself) {
+TEST(SingleFlight, WhoMayNotWaitJoinsNobodyWhoMay) {
   SingleFlight<int, int> flights;
   HeldFlight held(flights, Context());
   Context impatient;
   impatient.may_wait = false;
   EXPECT_EQ(flights.run(impatient, 1, []() -> Result<int> { return 2; }).value(), 2);
+}
+
+// A worker that may not wait, and what it is found to answer by one who comes meanwhile.
+Result<int> joins_one_that_may_not_wait(const Context& ctx, const Result<int>& answer) {
+  SingleFlight<WatchedKey, int> flights;
+  std::promise<void> compared;
+  std::once_flag once;
+  WatchedKey key{1, &compared, &once};
+  std::promise<void> started;
+  std::thread first([&] {
+    Context impatient;
+    impatient.may_wait = false;
+    (void)flights.run(impatient, key, [&]() -> Result<int> {
+      started.set_value();
+      compared.get_future().wait();  // until the second caller has found this flight
+      return answer;
+    });
+  });
+  started.get_future().wait();
+  Result<int> second = flights.run(ctx, key, []() -> Result<int> { return 2; });
+  first.join();
+  return second;
+}
+
+TEST(SingleFlight, AWorkerThatMayNotWaitIsJoinedByAll) {
+  Context impatient;
+  impatient.may_wait = false;
+  EXPECT_EQ(joins_one_that_may_not_wait(impatient, 1).value(), 1);
+  EXPECT_EQ(joins_one_that_may_not_wait(Context(), 1).value(), 1);
+}
+
+TEST(SingleFlight, WhoMayWaitTakesOverFromAWorkerThatWouldHaveHadTo) {
+  Context impatient;
+  impatient.may_wait = false;
+  const Result<int> would_wait = fail(ErrorKind::kWouldWait, "far away");
+  EXPECT_EQ(joins_one_that_may_not_wait(impatient, would_wait).error().kind(),
+            ErrorKind::kWouldWait);
+  EXPECT_EQ(joins_one_that_may_not_wait(Context(), would_wait).value(), 2);
 }
 
 }  // namespace

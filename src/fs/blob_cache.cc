@@ -27,7 +27,7 @@ Result<void> OpenBlob::read_exactly(const Context& ctx, uint64_t offset,
 }
 
 BlobCache::BlobCache(std::shared_ptr<store::BlobService> blobs, size_t bytes_max)
-    : blobs_(std::move(blobs)), cache_(bytes_max, weight_of) {}
+    : blobs_(std::move(blobs)), cache_({.weight_max = bytes_max}, weight_of) {}
 
 Result<BlobCache::Entry> BlobCache::get(const Context& ctx, const Digest& digest, uint64_t size) {
   Entry blob = CASTORE_TRY(cache_.get(ctx, digest, [&]() -> Result<Entry> {

@@ -18,8 +18,8 @@ void ContentCache::clear() {
   if (worth_the_work) ::malloc_trim(0);  // what the heap keeps of it
 }
 
-void ContentCache::give_back_unshared() {
-  if (shares_ == 1 && is_worth_the_work()) clear();
+void ContentCache::give_back_unshared(RateLimit::Clock::time_point now) {
+  if (shares_ == 1 && is_worth_the_work() && giving_back_.allow(now)) clear();
 }
 
 bool ContentCache::is_worth_the_work() {

@@ -8,6 +8,7 @@
 
 #include "fs/blob_cache.h"
 #include "fs/directory_cache.h"
+#include "fs/rate_limit.h"
 #include "store/blob_service.h"
 #include "store/directory_service.h"
 
@@ -23,6 +24,9 @@ class ContentCache {
  public:
   struct Options {
     size_t directory_bytes = size_t{64} << 20;
+    // Of those that would crowd out the others (see DirectoryCache). One takes 68 MiB at most
+    // (model/limits.h), so that three of the largest can be used in turn.
+    size_t large_directory_bytes = size_t{256} << 20;
     size_t blob_bytes = size_t{32} << 20;  // of blobs that are read without having been opened
     // A kernel keeps what it has read, so that a blob it has read to the end is let go, unless
     // other kernels may come for it.
@@ -32,7 +36,8 @@ class ContentCache {
   ContentCache(std::shared_ptr<store::BlobService> blobs_in,
                std::shared_ptr<store::DirectoryService> directories_in, const Options& options_in)
       : options(options_in),
-        directories(std::move(directories_in), options_in.directory_bytes),
+        directories(std::move(directories_in), options_in.directory_bytes,
+                    options_in.large_directory_bytes),
         blobs(std::move(blobs_in), options_in.blob_bytes) {}
   ContentCache(const ContentCache&) = delete;
   ContentCache& operator=(const ContentCache&) = delete;
@@ -56,8 +61,10 @@ class ContentCache {
   };
 
   // For a filesystem whose kernel has forgotten nearly all: gives memory back to the system, where
-  // that is worth the work and no other filesystem may need what is kept.
-  void give_back_unshared();
+  // that is worth the work and no other filesystem may need what is kept. At most once a second, as
+  // a kernel may forget one node again and again whose directory is needed each time. Cheap where
+  // nothing is done.
+  void give_back_unshared(RateLimit::Clock::time_point now);
 
   const Options options;
   DirectoryCache directories;
@@ -68,6 +75,7 @@ class ContentCache {
   bool is_worth_the_work();
 
   std::atomic<size_t> shares_ = 0;
+  RateLimit giving_back_{1};
 };
 
 }  // namespace castore::fs

@@ -94,6 +94,47 @@ TEST_F(ContentCacheTest, IsEmptiedByAKernelThatForgetsOnlyWhereNoOtherSharesIt) 
   EXPECT_EQ(cache_->blobs.bytes(), 0u);
 }
 
+TEST_F(ContentCacheTest, IsEmptiedByAKernelThatForgetsTheFewNodesItKnew) {
+  make_cache({.several_kernels = true});
+  root_->set("large", put_file(noise(kLarge, 1)));
+  auto fs = show();
+  const Entry file = fs->lookup(ctx_, kRootNode, "large").value();
+  read(*fs, "large");
+  EXPECT_GT(cache_->blobs.bytes(), kLarge);
+  fs->forget(file.node, 2);
+  EXPECT_EQ(cache_->blobs.bytes(), 0u);
+}
+
+TEST_F(ContentCacheTest, IsEmptiedOfLargeDirectoriesToo) {
+  make_cache({.directory_bytes = 4096});
+  auto builder = tree();
+  for (int i = 0; i < 20'000; ++i) builder.file(fmt::format("a-long-enough-name-{}", i), "");
+  root_->set("tree", builder.build());
+  auto fs = show();
+  const Entry folder = fs->lookup(ctx_, kRootNode, "tree").value();
+  fs->lookup(ctx_, folder.node, "absent").error();
+  EXPECT_GT(cache_->directories.bytes(), size_t{1} << 20);
+  fs->forget(folder.node, 1);
+  EXPECT_EQ(cache_->directories.bytes(), 0u);
+}
+
+// Else one node looked up and forgotten in a loop would have its directory fetched each time.
+TEST_F(ContentCacheTest, IsEmptiedOnceASecondAtMost) {
+  make_cache({.several_kernels = true});
+  root_->set("large", put_file(noise(kLarge, 1)));
+  auto fs = show();
+  fs->lookup(ctx_, kRootNode, "large").value();  // keeps the file known
+  const auto now = RateLimit::Clock::now();
+  read(*fs, "large");
+  cache_->give_back_unshared(now);
+  EXPECT_EQ(cache_->blobs.bytes(), 0u);
+  read(*fs, "large");
+  cache_->give_back_unshared(now + std::chrono::milliseconds(999));
+  EXPECT_GT(cache_->blobs.bytes(), kLarge);
+  cache_->give_back_unshared(now + std::chrono::milliseconds(1000));
+  EXPECT_EQ(cache_->blobs.bytes(), 0u);
+}
+
 TEST_F(ContentCacheTest, IsEmptyWhenTheLastHasGone) {
   make_cache({.several_kernels = true});
   root_->set("large", put_file(noise(kLarge, 1)));

@@ -15,8 +15,12 @@ size_t memory_of(const Directory& directory) {
 }  // namespace
 
 DirectoryCache::DirectoryCache(std::shared_ptr<store::DirectoryService> directories,
-                               size_t bytes_max)
-    : directories_(std::move(directories)), cache_(bytes_max, memory_of) {}
+                               size_t bytes_max, size_t large_bytes_max)
+    : directories_(std::move(directories)),
+      cache_({.weight_max = bytes_max,
+              .heavy_from = bytes_max / 8,
+              .heavy_weight_max = large_bytes_max},
+             memory_of) {}
 
 Result<DirectoryCache::Entry> DirectoryCache::get(const Context& ctx, const Digest& digest) {
   return cache_.get(ctx, digest, [&] { return directories_->get(ctx, digest); });

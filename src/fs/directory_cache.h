@@ -13,12 +13,14 @@
 
 namespace castore::fs {
 
-// Directories fetched not long ago, of at most `bytes_max` together, as FetchCache has it.
+// Directories fetched not long ago, as FetchCache has it: of at most `bytes_max` together, and
+// beside them of at most `large_bytes_max` those that alone would take an eighth of that and more.
 class DirectoryCache {
  public:
   using Entry = std::shared_ptr<const Directory>;
 
-  DirectoryCache(std::shared_ptr<store::DirectoryService> directories, size_t bytes_max);
+  DirectoryCache(std::shared_ptr<store::DirectoryService> directories, size_t bytes_max,
+                 size_t large_bytes_max);
 
   // Null when the service does not have it.
   Result<Entry> get(const Context& ctx, const Digest& digest);

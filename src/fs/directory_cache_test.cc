@@ -39,7 +39,7 @@ class DirectoryCacheTest : public ::testing::Test {
 };
 
 TEST_F(DirectoryCacheTest, AsksForADirectoryOnce) {
-  DirectoryCache cache(service_, 1 << 20);
+  DirectoryCache cache(service_, 1 << 20, 1 << 20);
   Digest digest = put_directory(3, 1);
   auto first = must(cache.get(Context(), digest));
   auto second = must(cache.get(Context(), digest));
@@ -49,7 +49,7 @@ TEST_F(DirectoryCacheTest, AsksForADirectoryOnce) {
 }
 
 TEST_F(DirectoryCacheTest, AbsenceAndFailureAreNotRemembered) {
-  DirectoryCache cache(service_, 1 << 20);
+  DirectoryCache cache(service_, 1 << 20, 1 << 20);
   Digest digest = must(service_->put(Context(), store::testing::directory_with_keep()));
   EXPECT_EQ(must(cache.get(Context(), store::testing::unknown_digest())), nullptr);
   EXPECT_EQ(must(cache.get(Context(), store::testing::unknown_digest())), nullptr);
@@ -62,8 +62,8 @@ TEST_F(DirectoryCacheTest, AbsenceAndFailureAreNotRemembered) {
 
 TEST_F(DirectoryCacheTest, StaysBelowItsBytesAndDropsTheLeastRecentlyUsed) {
   constexpr size_t kEntries = 100;
-  constexpr size_t kBytesMax = 3 * kEntries * 2 * kFileEntryBytes;
-  DirectoryCache cache(service_, kBytesMax);
+  constexpr size_t kBytesMax = 10 * kEntries * 2 * kFileEntryBytes;
+  DirectoryCache cache(service_, kBytesMax, 0);
   std::vector<Digest> digests;
   for (uint64_t seed = 0; seed < 20; ++seed) digests.push_back(put_directory(kEntries, seed));
   for (const Digest& digest : digests) {
@@ -81,7 +81,7 @@ TEST_F(DirectoryCacheTest, StaysBelowItsBytesAndDropsTheLeastRecentlyUsed) {
 }
 
 TEST_F(DirectoryCacheTest, KeepsTheLastDirectoryHoweverLarge) {
-  DirectoryCache cache(service_, 1000);
+  DirectoryCache cache(service_, 1000, 1000);
   Digest large = put_directory(10'000, 1);
   must(cache.get(Context(), large));
   must(cache.get(Context(), large));
@@ -90,9 +90,31 @@ TEST_F(DirectoryCacheTest, KeepsTheLastDirectoryHoweverLarge) {
   EXPECT_LE(cache.bytes(), 1000u);
 }
 
+TEST_F(DirectoryCacheTest, LargeOnesAndSmallOnesDoNotDriveEachOtherOut) {
+  constexpr size_t kSmallBytesMax = 20'000;
+  constexpr size_t kLargeBytesMax = 4'000'000;
+  DirectoryCache cache(service_, kSmallBytesMax, kLargeBytesMax);
+  const Digest large[] = {put_directory(20'000, 1), put_directory(20'000, 2)};
+  std::vector<Digest> small;
+  for (uint64_t seed = 0; seed < 100; ++seed) small.push_back(put_directory(1, 10 + seed));
+  for (size_t i = 0; i < small.size(); ++i) {
+    must(cache.get(Context(), large[i % 2]));
+    must(cache.get(Context(), small[i]));
+    must(cache.get(Context(), small[0]));  // used all the time
+  }
+  EXPECT_EQ(gets(), std::size(large) + small.size());
+  // The room of the large ones has its bound too.
+  for (uint64_t seed = 200; seed < 205; ++seed) {
+    must(cache.get(Context(), put_directory(20'000, seed)));
+    EXPECT_LE(cache.bytes(), kSmallBytesMax + kLargeBytesMax);
+  }
+  cache.clear();
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
 TEST_F(DirectoryCacheTest, AFetchThatHangsHoldsUpNoOtherDirectory) {
   auto gated = std::make_shared<store::testing::GatedDirectoryService>(service_);
-  DirectoryCache cache(gated, 1 << 20);
+  DirectoryCache cache(gated, 1 << 20, 1 << 20);
   Digest slow = put_directory(1, 1);
   Digest kept = put_directory(1, 2);
   must(cache.get(Context(), kept));

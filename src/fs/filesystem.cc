@@ -16,6 +16,8 @@ namespace {
 
 constexpr uint32_t kLogLinesPerSecond = 10;
 constexpr uint64_t kNodesGoneBetweenLooks = 4096;
+// A kernel that has forgotten all it could may still need some: working folders, say.
+constexpr uint64_t kNodesNearlyNone = 64;
 
 FileType type_of(NodeKind kind) {
   switch (kind) {
@@ -155,8 +157,10 @@ void Filesystem::State::release(NodeId node, uint64_t count) {
   root_names.forget(node);
   // The nodes give back their memory by themselves. What is left is what was fetched on behalf of a
   // crowd that has gone.
-  if (++nodes_gone % kNodesGoneBetweenLooks == 0 && nodes.count() <= 2 * kNodesGoneBetweenLooks)
-    cache->give_back_unshared();
+  const uint64_t left = nodes.count();
+  const bool many_gone = ++nodes_gone % kNodesGoneBetweenLooks == 0;
+  if (left <= kNodesNearlyNone || (many_gone && left <= 2 * kNodesGoneBetweenLooks))
+    cache->give_back_unshared(RateLimit::Clock::now());
 }
 
 std::string Filesystem::State::path_of(NodeId node) {
@@ -250,10 +254,18 @@ bool Filesystem::root_changes() const {
   return state_->options.list_root && !state_->fixed_root;
 }
 
+uint64_t Filesystem::node_count() const {
+  return state_->nodes.count();
+}
+
+uint64_t Filesystem::handle_count() const {
+  return state_->open_files.count() + state_->open_directories.count();
+}
+
 Totals Filesystem::totals() {
-  return {.nodes = state_->nodes.count(),
+  return {.nodes = node_count(),
           .node_bytes = state_->nodes.bytes(),
-          .handles = state_->open_files.count() + state_->open_directories.count(),
+          .handles = handle_count(),
           .handle_bytes = state_->handle_bytes.load(),
           .directories = state_->cache->directories.use(),
           .blobs = state_->cache->blobs.use()};

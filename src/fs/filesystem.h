@@ -32,7 +32,8 @@ enum class Fault {
   kIo,              // the store failed or lacks an object it should have; the log says which
   kTimedOut,
   kInterrupted,
-  kWouldWait,  // only by waiting, and the context does not allow that: ask again where it can
+  kTooMuchHeld,  // by handles that are open; the log says of what
+  kWouldWait,    // only by waiting, and the context does not allow that: ask again where it can
 };
 
 template <typename T>
@@ -108,7 +109,7 @@ struct Totals {
   uint64_t nodes = 0;  // nodes the kernel knows now
   uint64_t node_bytes = 0;
   uint64_t handles = 0;
-  uint64_t handle_bytes = 0;  // content that is held for them
+  uint64_t handle_bytes = 0;  // content and listings of the root that are held for them
   // By all filesystems that share them.
   CacheUse directories;
   CacheUse blobs;
@@ -125,7 +126,7 @@ struct FilesystemOptions {
   int64_t mtime_s = 1;  // of every node; 1 is what Nix store objects carry
   uint32_t uid = 0;
   uint32_t gid = 0;
-  size_t handle_bytes_max = size_t{64} << 20;  // content held for files that are open
+  size_t handle_bytes_max = size_t{64} << 20;  // held for what is open, as `open` and `list` say
 };
 
 class ContentCache;
@@ -188,7 +189,9 @@ class Filesystem {
   std::optional<NodeId> release(HandleId handle);
 
   // Asks no service: what stands in a root where names come and go is fetched when its handle is
-  // first listed, and stays so for this handle.
+  // first listed, and stays so for this handle. Handles that list the same share it. What would be
+  // kept for them beyond `handle_bytes_max` is kTooMuchHeld, but where it would be the only
+  // listing.
   FsResult<HandleId> open_directory(const Context& ctx, NodeId node);
   // Calls `take` for each entry from `offset` (0, or a `next_offset` seen before) on until it says
   // false: that entry was not taken and will be the first of the next call. Any offset, in any
@@ -214,7 +217,12 @@ class Filesystem {
   // For people: where a directory is and its digest, of a file the digest.
   std::string describe(NodeId node);
 
-  // Takes no lock, so it can be asked often.
+  // Nodes the kernel knows now, and what is open. Cheap enough to be asked at each request.
+  uint64_t node_count() const;
+  uint64_t handle_count() const;
+
+  // The same with the memory for it. Takes the locks of all nodes in turn and looks at each block
+  // of them, so it is for those who ask seldom.
   Totals totals();
 
  private:

@@ -81,6 +81,7 @@ TEST_F(FilesystemTest, HandlesAreNeverGivenTwiceAndEndWithTheirRelease) {
   HandleId second = fs_->open(ctx_, node).value();
   EXPECT_EQ(std::set({HandleId{0}, first, folder, second}).size(), 4u);
   EXPECT_EQ(fs_->totals().handles, 3u);
+  EXPECT_EQ(fs_->handle_count(), 3u);
   fs_->release(first);
   fs_->release(first);
   fs_->release(987654);

@@ -49,18 +49,41 @@ FsResult<Source> open_source(const Context& ctx, auto& state, NodeId node, Handl
 
 }  // namespace
 
+std::shared_ptr<const RootListing> Filesystem::State::hold(RootListing listing) {
+  const size_t bytes = listing.bytes();
+  const bool is_only_one = root_listings.fetch_add(1) == 0;
+  const bool has_room = handle_bytes.fetch_add(bytes) + bytes <= options.handle_bytes_max;
+  auto give_back = [this, bytes] {
+    handle_bytes.fetch_sub(bytes);
+    root_listings.fetch_sub(1);
+  };
+  if (!has_room && !is_only_one) {
+    give_back();
+    return nullptr;
+  }
+  return {new RootListing(std::move(listing)), [give_back](const RootListing* held) {
+            delete held;
+            give_back();
+          }};
+}
+
 FsResult<std::shared_ptr<const RootListing>> Filesystem::State::root_listing_of(
     const Context& ctx, OpenDirectory& open) {
   if (auto listing = *open.root.lock()) return listing;
   auto entries = root->list(ctx);
   if (!entries)
     return std::unexpected(report(ctx, std::move(entries).error().context("listing the root")));
-  auto listing = std::make_shared<const RootListing>(*entries);
-  auto last = last_root_listing.lock()->lock();
-  if (last && *last == *listing)
-    listing = std::move(last);
-  else
+  RootListing fresh(*entries);
+  auto listing = last_root_listing.lock()->lock();
+  if (!listing || *listing != fresh) {
+    listing = hold(std::move(fresh));
+    if (!listing) {
+      report(ctx, Error(ErrorKind::kExhausted,
+                        "listing the root: too much is kept for folders and files that are open"));
+      return std::unexpected(Fault::kTooMuchHeld);
+    }
     *last_root_listing.lock() = listing;
+  }
   auto kept = open.root.lock();
   if (!*kept) *kept = std::move(listing);  // else another thread of the same handle was first
   return *kept;

@@ -142,6 +142,36 @@ TEST_F(FilesystemRootListingTest, KeepsWhatItHeldWhenItWasFirstListed) {
   EXPECT_EQ(in_pieces(after, 100), changed);
 }
 
+TEST_F(FilesystemRootListingTest, CountsAListingOnceHoweverManyHandlesShareIt) {
+  HandleId one = fs_->open_directory(ctx_, kRootNode).value();
+  HandleId two = fs_->open_directory(ctx_, kRootNode).value();
+  list_some(kRootNode, one, 0, 1).value();
+  const uint64_t bytes = fs_->totals().handle_bytes;
+  EXPECT_GT(bytes, kEntries * names_[0].size());
+  list_some(kRootNode, two, 0, 1).value();
+  EXPECT_EQ(fs_->totals().handle_bytes, bytes);
+  fs_->release_directory(one);
+  EXPECT_EQ(fs_->totals().handle_bytes, bytes);
+  fs_->release_directory(two);
+  EXPECT_EQ(fs_->totals().handle_bytes, 0u);
+}
+
+// One listing of a root of any size, and no more of a root that changes between them than there is
+// room for.
+TEST_F(FilesystemRootListingTest, KeepsNoMoreListingsThanHandlesMayHold) {
+  mount({.list_root = true, .handle_bytes_max = 100});
+  HandleId first = fs_->open_directory(ctx_, kRootNode).value();
+  EXPECT_EQ(in_pieces(first, 1000), names_);
+  const uint64_t bytes = fs_->totals().handle_bytes;
+  root_->set("entry-new", put_file("y"));
+  HandleId second = fs_->open_directory(ctx_, kRootNode).value();
+  EXPECT_EQ(list_some(kRootNode, second, 0, 1).error(), Fault::kTooMuchHeld);
+  EXPECT_EQ(fs_->totals().handle_bytes, bytes);
+  EXPECT_EQ(in_pieces(first, 1000), names_);
+  fs_->release_directory(first);
+  EXPECT_EQ(in_pieces(second, 1000).size(), kEntries + 1);
+}
+
 // Opening it asks nobody, so that whoever wants no more than to ask how the mount does need not
 // wait for a million names.
 TEST_F(FilesystemRootListingTest, AFailingRootIsOpenedAndNotListed) {

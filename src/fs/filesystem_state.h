@@ -38,7 +38,9 @@ struct Filesystem::State {
   const ContentCache::Share cache;
   std::atomic<HandleId> last_handle = 0;
   HandleTable<const OpenFile> open_files{last_handle};
-  std::atomic<size_t> handle_bytes = 0;  // of the blobs that these hold
+  // What handles hold of blobs, and of listings of the root; these once, however many share one.
+  std::atomic<size_t> handle_bytes = 0;
+  std::atomic<size_t> root_listings = 0;
   HandleTable<OpenDirectory> open_directories{last_handle};
   // For handles opened while the root stays as it is to share one listing.
   Guarded<std::weak_ptr<const RootListing>> last_root_listing;
@@ -61,6 +63,10 @@ struct Filesystem::State {
   // What a handle of a root where names come and go lists.
   FsResult<std::shared_ptr<const RootListing>> root_listing_of(const Context& ctx,
                                                                OpenDirectory& open);
+
+  // Counts it among what handles hold for as long as it lives. Null where there is no room; the
+  // only listing always has room, as a large root could not be listed otherwise.
+  std::shared_ptr<const RootListing> hold(RootListing listing);
 
   // The node of an entry below `parent`, with one reference more.
   KnownNode acquire(NodeId parent, const DirectoryEntry& entry);

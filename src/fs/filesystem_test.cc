@@ -253,6 +253,7 @@ TEST_F(FilesystemTest, ForgettingAllReferencesFreesTheNode) {
   Entry keep = at("tree/.keep");  // a third reference to tree
   EXPECT_EQ(second.node, first.node);
   EXPECT_EQ(fs_->totals().nodes, 2u);
+  EXPECT_EQ(fs_->node_count(), 2u);
   fs_->forget(first.node, 2);
   EXPECT_TRUE(fs_->attributes(ctx_, first.node).has_value());
   fs_->forget(first.node, 1);

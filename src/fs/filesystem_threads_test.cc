@@ -125,8 +125,9 @@ TEST_F(FilesystemThreadsTest, ReferencesAddUpWhenManyWalkAndForget) {
   root_->set("file", put_file(alphabet(300)));
   root_->set("link", symlink_to("file"));
   // A small cache, so that directories come and go.
-  auto cache = std::make_shared<ContentCache>(blobs_, directories_,
-                                              ContentCache::Options{.directory_bytes = 4096});
+  auto cache = std::make_shared<ContentCache>(
+      blobs_, directories_,
+      ContentCache::Options{.directory_bytes = 4096, .large_directory_bytes = 4096});
   fs_ = std::make_unique<Filesystem>(cache, root_, FilesystemOptions{.list_root = true});
   on_all_threads([&](uint32_t seed) {
     Walker walker(*fs_, seed);

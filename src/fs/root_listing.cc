@@ -26,4 +26,8 @@ NamedNode RootListing::entry(size_t i) const {
   return std::move(*entry);
 }
 
+size_t RootListing::bytes() const {
+  return sizeof *this + packed_.capacity() + ends_.capacity() * sizeof(size_t);
+}
+
 }  // namespace castore::fs

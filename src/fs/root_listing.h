@@ -21,6 +21,9 @@ class RootListing {
   size_t entry_count() const { return ends_.size(); }
   NamedNode entry(size_t i) const;
 
+  // In memory.
+  size_t bytes() const;
+
   friend bool operator==(const RootListing&, const RootListing&) = default;
 
  private:

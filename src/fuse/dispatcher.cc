@@ -139,13 +139,13 @@ void Dispatcher::fail(Call& call, fs::Fault fault) {
 }
 
 bool Dispatcher::may_add_node(Call& call) {
-  if (filesystem_.totals().nodes < options_.nodes_max) return true;
+  if (filesystem_.node_count() < options_.nodes_max) return true;
   call.answer.error(Refusal::kTooMany);
   return false;
 }
 
 bool Dispatcher::may_add_handle(Call& call) {
-  if (filesystem_.totals().handles < options_.handles_max) return true;
+  if (filesystem_.handle_count() < options_.handles_max) return true;
   call.answer.error(Refusal::kTooMany);
   return false;
 }

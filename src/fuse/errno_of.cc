@@ -29,6 +29,8 @@ int errno_of(fs::Fault fault) {
       return EIO;
     case fs::Fault::kTimedOut:
       return EIO;  // what programs expect of a disk; the log tells the two apart
+    case fs::Fault::kTooMuchHeld:
+      return ENFILE;
     case fs::Fault::kWouldWait:
       return EAGAIN;  // is asked again and never told; see Dispatcher
     case fs::Fault::kInterrupted:
