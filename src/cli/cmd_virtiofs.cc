@@ -80,6 +80,13 @@ docs/virtual-machines.md.)"};
                  "Say, as vhost-user programs do, what this one can, and end");
   }
 
+  Result<void> check(const Session&) const override {
+    if (tag_ && tag_->size() > virtiofs::kTagBytesMax)
+      return fail(ErrorKind::kInvalidArgument, "the tag {} is longer than {} bytes", *tag_,
+                  virtiofs::kTagBytesMax);
+    return {};
+  }
+
   Result<ExitCode> run(Session& session) override {
     if (print_capabilities_) {
       CASTORE_TRY(session.output().line("{\"type\": \"fs\"}"));
@@ -133,9 +140,6 @@ docs/virtual-machines.md.)"};
 };
 
 Result<std::vector<ListeningSocket>> Virtiofs::make_sockets() const {
-  if (tag_ && tag_->size() > virtiofs::kTagBytesMax)
-    return fail(ErrorKind::kInvalidArgument, "the tag {} is longer than {} bytes", *tag_,
-                virtiofs::kTagBytesMax);
   std::vector<ListeningSocket> sockets = CASTORE_TRY(ListeningSocket::from_service_manager());
   if (descriptor_)
     sockets.push_back(CASTORE_TRY(ListeningSocket::inherited(static_cast<int>(*descriptor_))));

@@ -72,7 +72,7 @@ expect_error 1 'Name a SOCKET' castore virtiofs
 expect_error 2 'queues' castore virtiofs --queues 0 s
 expect_error 2 'queues' castore virtiofs --queues 65 s
 expect_error 2 'sandbox' castore virtiofs --sandbox strong s
-expect_error 1 'tag .* longer than 36' castore virtiofs --tag "$(printf 'x%.0s' {1..37})" s
+expect_error 2 'tag .* longer than 36' castore virtiofs --tag "$(printf 'x%.0s' {1..37})" s
 expect_error 1 'descriptor 77 is no Unix stream socket' castore virtiofs --fd 77
 expect_error 1 'there is no group no-such-group' castore virtiofs --socket-group no-such-group s
 expect_error 1 'listening at nowhere/s: .*No such file' castore virtiofs nowhere/s
