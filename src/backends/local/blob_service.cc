@@ -35,10 +35,11 @@ constexpr uint64_t kWritebackBytes = 8 << 20;
 constexpr size_t kWritePieceBytes = 128 << 10;
 
 Result<void> write_in_pieces(int fd, uint64_t offset, ByteView bytes, std::string_view where) {
-  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kWritePieceBytes))) {
+  while (!bytes.empty()) {
     ByteView piece = bytes.first(std::min(bytes.size(), kWritePieceBytes));
     CASTORE_TRY(write_at(fd, offset, piece, where));
     offset += piece.size();
+    bytes = bytes.subspan(piece.size());
   }
   return {};
 }

@@ -159,7 +159,7 @@ std::string without_trailing_slashes(std::string folder) {
 
 // By the file that every store has. Not the folder: that one is locked while a store is made.
 Result<UniqueFd> open_store_lock(const std::string& folder) {
-  return open_file(folder + "/format", O_RDONLY);
+  return open_file(format_path(folder), O_RDONLY);
 }
 
 Result<void> lock_store(const UniqueFd& fd, StoreLock lock) {
