@@ -26,6 +26,8 @@ SIGUSR1 to the server of the mount writes the same into its log.)"};
     options.flag("--json", json_, "Print one JSON object");
   }
 
+  bool uses_store() const override { return false; }
+
   Result<ExitCode> run(Session& session) override {
     MountAnswer answer = CASTORE_TRY(ask_mount(mount_point_));
     Output& output = session.output();

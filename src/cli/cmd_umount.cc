@@ -22,6 +22,8 @@ class Umount final : public Command {
                  "Also while programs use it: it disappears now, and ends when they do");
   }
 
+  bool uses_store() const override { return false; }
+
   Result<ExitCode> run(Session&) override {
     CASTORE_TRY(fuse_device::unmount(mount_point_, lazy_));
     return ExitCode::kOk;

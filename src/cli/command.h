@@ -28,6 +28,9 @@ class Command {
   // Says which option fills which member.
   virtual void declare(OptionSet& options) = 0;
 
+  // Whether it opens the services: where it does not, their addresses are not looked at.
+  virtual bool uses_store() const { return true; }
+
   // What is wrong with the command line that the parser of options cannot see. Before anything is
   // done; an error of it is one of usage.
   virtual Result<void> check(const Session& /*session*/) const { return {}; }

@@ -51,7 +51,7 @@ void end_out_of_memory() {
 // Options and environment.
 Result<void> check_usage(const Command& command, const Session& session) {
   CASTORE_TRY(set_up_logging(session.log_level()));
-  CASTORE_TRY(config::check_addresses(session.addresses()));
+  if (command.uses_store()) CASTORE_TRY(config::check_addresses(session.addresses()));
   return command.check(session);
 }
 

@@ -43,3 +43,6 @@ step "addresses that make no sense"
 expect_error 2 'absolute' castore --blob-service-addr local://relative list
 expect_error 2 'neither host nor path' castore --blob-service-addr memory://host list
 expect_error 2 'no scheme' castore --blob-service-addr /plain list
+# Addresses for other programs are nobody's business where no service is opened.
+expect_error 1 'nothing is mounted there' env BLOB_SERVICE_ADDR=s3://bucket "$CASTORE" umount t
+expect_error 1 'nothing is mounted there' env BLOB_SERVICE_ADDR=s3://bucket "$CASTORE" stats t
